@@ -1,0 +1,52 @@
+# Tierline: every recipe sets up what it needs. `make help` lists them.
+VENV := .venv
+BIN  := $(VENV)/bin
+PYTHON ?= $(shell for p in /usr/bin/python3 python3; do $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PYTEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check fix test demo up down bench lock clean
+
+help: ## list the recipes
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.ready ## make .venv from requirements.lock (hash-checked) and install Tierline in it
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 with venv found. Install it, or call: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+check: setup ## lint, format, types, import rules; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+fix: setup ## apply what the linter and formatter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: setup ## all tests, on real Kafka, registry and PostgreSQL
+	$(BIN)/pytest --stack -n $(PYTEST_WORKERS) $(ARGS)
+
+demo: setup ## 2,000 orders through the whole pipeline, on this machine only
+	@$(BIN)/tierline demo $(ARGS)
+
+up: setup ## start the local stack and the workers, in the foreground
+	@$(BIN)/tierline up $(ARGS)
+
+down: setup ## stop what `make up` started
+	@$(BIN)/tierline down
+
+bench: setup ## the microbenchmarks
+	$(BIN)/python -m benchmarks.normalizer_hot_path
+
+lock: setup ## resolve pyproject.toml again into requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove the virtual environment and local data
+	rm -rf $(VENV) .tierline

@@ -1,0 +1,2 @@
+def main() -> None:
+    """Entry point; replaced by the Typer app."""

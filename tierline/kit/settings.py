@@ -1,0 +1,99 @@
+"""Every setting of Tierline, read once at the edge and passed in.
+
+Environment: ``TIERLINE_<NAME>``, nested ones with two underscores
+(``TIERLINE_KAFKA__BOOTSTRAP_SERVERS``). A local stack that ``tierline up`` started writes its own
+addresses into ``<data>/settings.json``; the environment wins over that file, so any single part can be
+pointed at an existing server.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+DEFAULT_DATA = Path(".tierline/default")
+CURRENT_POINTER = Path(".tierline/current")
+
+
+class KafkaSettings(BaseModel):
+    """Where Kafka is and how its clients behave. Times in milliseconds."""
+
+    bootstrap_servers: str = "127.0.0.1:19092"
+    partitions: int = 12
+    topic_prefix: str = ""
+    replication_factor: int = 1
+    session_timeout_ms: int = 10_000
+    heartbeat_interval_ms: int = 1_000
+    fetch_wait_ms: int = 20
+    linger_ms: int = 2
+    delivery_timeout_ms: int = 30_000
+
+
+class PaymentSettings(BaseModel):
+    """The sandbox twin of the payment gateway: answer time in ms, share of declined authorizations."""
+
+    delay_ms: int = 20
+    decline_rate: float = 0.0
+
+
+class Settings(BaseSettings):
+    """The whole configuration. Unknown keys are refused so that a typing error cannot pass silently."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TIERLINE_", env_nested_delimiter="__", extra="forbid", validate_default=True
+    )
+
+    data: Path = DEFAULT_DATA
+    tenant_id: str = "main"
+    livemode: bool = False
+    kafka: KafkaSettings = KafkaSettings()
+    database_url: SecretStr = SecretStr("postgresql://tierline@127.0.0.1:15432/tierline")
+    registry_url: str = "http://127.0.0.1:18081/apis/ccompat/v7"
+    payment: PaymentSettings = PaymentSettings()
+    catalog: Path = Path("catalog/catalog.yaml")
+    policy: Path = Path("policy/eligibility.yaml")
+    unknown_account_wait_ms: int = 2_000
+    context_cache_size: int = 200_000
+    batch_records: int = 500
+    metrics_port: int = 0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    crash_point: str = ""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (env_settings, init_settings)
+
+
+def load_settings(data: Path | None = None) -> Settings:
+    """Read the settings of the stack under ``data``.
+
+    Without ``data``: ``TIERLINE_DATA``, else the stack that ``tierline up`` started last
+    (``.tierline/current``), else the defaults. The environment wins over what the stack wrote.
+    """
+    folder = data or _folder_from_environment()
+    written: dict[str, Any] = {}
+    file = folder / "settings.json"
+    if file.exists():
+        written = json.loads(file.read_text())
+    return Settings(**{**written, "data": folder})
+
+
+def _folder_from_environment() -> Path:
+    chosen = Settings().data
+    if chosen != DEFAULT_DATA:
+        return chosen
+    if CURRENT_POINTER.exists():
+        return Path(CURRENT_POINTER.read_text().strip())
+    return DEFAULT_DATA
