@@ -1,0 +1,55 @@
+"""How one order intent leaves intake: exactly one Outcome, and for a dead one a class from a closed set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class DeadLetterClass(StrEnum):
+    """Why an intent could not become a decision. The class stays the original one for ever."""
+
+    DECODE = "decode"
+    CONTRACT = "contract"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    DEPENDENCY = "dependency"
+    BUG = "bug"
+    OVERSIZE = "oversize"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The intent became a command."""
+
+    command_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The intent waits, in order, for what is missing."""
+
+    dead_letter_class: DeadLetterClass
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The intent cannot be decided: class, stable code, path of the offending field, redacted detail.
+
+    ``code`` is a constant in upper case that never carries payload text; ``detail`` is at most 512 bytes.
+    """
+
+    dead_letter_class: DeadLetterClass
+    code: str
+    field: str | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Nothing was asked; the reason is stored."""
+
+    reason: str
+
+
+Outcome = Accepted | Held | Dead | Skipped

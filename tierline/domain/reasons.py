@@ -1,0 +1,177 @@
+"""Reason codes: why an order was rejected, held or failed. A closed set; strings on the wire.
+
+Each code has an owner (who can change the answer), a text that may be shown to a customer, the
+operator's action, and whether sending the same order again can help (``retry``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ReasonCode(StrEnum):
+    """The stable name of a reason; never renamed, never reused."""
+
+    ACCOUNT_SUSPENDED = "ACCOUNT_SUSPENDED"
+    ACCOUNT_TERMS_DIFFER = "ACCOUNT_TERMS_DIFFER"
+    ALREADY_IN_FORCE = "ALREADY_IN_FORCE"
+    ARREARS = "ARREARS"
+    BELOW_TIER_MINIMUM = "BELOW_TIER_MINIMUM"
+    COMMITMENT_REMAINING = "COMMITMENT_REMAINING"
+    CONTRACT_ENDS_FIRST = "CONTRACT_ENDS_FIRST"
+    EXTERNAL_REF_TAKEN = "EXTERNAL_REF_TAKEN"
+    NOT_AN_UPGRADE = "NOT_AN_UPGRADE"
+    NOT_AVAILABLE_YET = "NOT_AVAILABLE_YET"
+    ORDER_CONFLICT = "ORDER_CONFLICT"
+    ORDER_IN_PROGRESS = "ORDER_IN_PROGRESS"
+    PAYMENT_DECLINED = "PAYMENT_DECLINED"
+    PERIOD_NOT_CURRENT = "PERIOD_NOT_CURRENT"
+    PLAN_NOT_SOLD = "PLAN_NOT_SOLD"
+    PLAN_UNKNOWN = "PLAN_UNKNOWN"
+    REFERENCE_REUSED = "REFERENCE_REUSED"
+    SEATS_OUT_OF_RANGE = "SEATS_OUT_OF_RANGE"
+    STALE_ORDER = "STALE_ORDER"
+    SUBSCRIPTION_DATA_INVALID = "SUBSCRIPTION_DATA_INVALID"
+    SUBSCRIPTION_EXISTS = "SUBSCRIPTION_EXISTS"
+    SUPERSEDED = "SUPERSEDED"
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonText:
+    """What people are told about one reason code."""
+
+    owner: str
+    customer: str
+    operator: str
+    retry: bool
+
+
+REASONS: dict[ReasonCode, ReasonText] = {
+    ReasonCode.ACCOUNT_SUSPENDED: ReasonText(
+        "billing",
+        "This account is suspended, so its plan cannot be changed.",
+        "Settle the suspension with billing; then the channel sends the order again.",
+        retry=True,
+    ),
+    ReasonCode.ACCOUNT_TERMS_DIFFER: ReasonText(
+        "channel",
+        "The account exists with other terms.",
+        "Compare zone, currency, country, segment and payment of the line with the account; correct the line.",
+        retry=False,
+    ),
+    ReasonCode.ALREADY_IN_FORCE: ReasonText(
+        "channel", "This plan is already active. Nothing was charged.", "Nothing to do.", retry=False
+    ),
+    ReasonCode.ARREARS: ReasonText(
+        "billing",
+        "An invoice of this account is overdue.",
+        "Collect the overdue invoice or relax the rule for this channel in policy/eligibility.yaml.",
+        retry=True,
+    ),
+    ReasonCode.BELOW_TIER_MINIMUM: ReasonText(
+        "customer",
+        "The chosen plan needs more seats.",
+        "The channel orders at least the plan's minimum seats, or a smaller plan.",
+        retry=False,
+    ),
+    ReasonCode.COMMITMENT_REMAINING: ReasonText(
+        "customer",
+        "The current commitment does not allow a lower price yet.",
+        "Wait for the end of the minimum term, or have sales amend the contract.",
+        retry=False,
+    ),
+    ReasonCode.CONTRACT_ENDS_FIRST: ReasonText(
+        "sales",
+        "The contract ends before the new billing period would.",
+        "Renew the contract first; then the channel sends the order again.",
+        retry=False,
+    ),
+    ReasonCode.EXTERNAL_REF_TAKEN: ReasonText(
+        "channel",
+        "The reference belongs to another subscription.",
+        "Find the subscription that holds the reference and correct one of the two.",
+        retry=False,
+    ),
+    ReasonCode.NOT_AN_UPGRADE: ReasonText(
+        "channel",
+        "The chosen plan is lower than the current one.",
+        "Downgrades are taken at the end of the period; they cannot be ordered here.",
+        retry=False,
+    ),
+    ReasonCode.NOT_AVAILABLE_YET: ReasonText(
+        "channel",
+        "Part of this order is not available yet.",
+        "The detail names the field; send the order without it.",
+        retry=False,
+    ),
+    ReasonCode.ORDER_CONFLICT: ReasonText(
+        "channel",
+        "Another order for this subscription came first.",
+        "Look at the order that won; if the customer wants this one, send it again after it has ended.",
+        retry=True,
+    ),
+    ReasonCode.ORDER_IN_PROGRESS: ReasonText(
+        "channel",
+        "An order for this subscription is being completed.",
+        "Send the order again when the one in progress has ended.",
+        retry=True,
+    ),
+    ReasonCode.PAYMENT_DECLINED: ReasonText(
+        "customer",
+        "The payment was declined.",
+        "The customer uses another payment method and orders again.",
+        retry=True,
+    ),
+    ReasonCode.PERIOD_NOT_CURRENT: ReasonText(
+        "tierline",
+        "The order waits for the current billing period to be opened.",
+        "Nothing to do; the order is decided when the period has been rolled.",
+        retry=False,
+    ),
+    ReasonCode.PLAN_NOT_SOLD: ReasonText(
+        "sales",
+        "The chosen plan is not sold in this country, currency or at this date.",
+        "Check countries, prices and sellable dates of the plan in the catalog.",
+        retry=False,
+    ),
+    ReasonCode.PLAN_UNKNOWN: ReasonText(
+        "channel",
+        "The chosen plan does not exist.",
+        "Add the channel's plan id to the aliases in the catalog, or correct the order.",
+        retry=False,
+    ),
+    ReasonCode.REFERENCE_REUSED: ReasonText(
+        "channel",
+        "This order reference was used before for a different order.",
+        "The channel sends the order under a new reference.",
+        retry=False,
+    ),
+    ReasonCode.SEATS_OUT_OF_RANGE: ReasonText(
+        "channel",
+        "The number of seats is not possible.",
+        "Seats are a whole number from 1 to 1,000,000.",
+        retry=False,
+    ),
+    ReasonCode.STALE_ORDER: ReasonText(
+        "channel",
+        "A newer order for this subscription was already accepted.",
+        "Nothing to do, unless the customer wants the older order: then send it again as a new one.",
+        retry=False,
+    ),
+    ReasonCode.SUBSCRIPTION_DATA_INVALID: ReasonText(
+        "channel",
+        "The subscription data is not consistent.",
+        "The detail names the field; correct the line and import it again.",
+        retry=False,
+    ),
+    ReasonCode.SUBSCRIPTION_EXISTS: ReasonText(
+        "channel",
+        "The subscription exists already.",
+        "Compare the line with the subscription; an existing one is changed by orders, not by import.",
+        retry=False,
+    ),
+    ReasonCode.SUPERSEDED: ReasonText(
+        "channel", "A newer order replaced this one.", "Nothing to do.", retry=False
+    ),
+}
