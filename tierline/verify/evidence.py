@@ -1,0 +1,107 @@
+"""What the checker looks at, as plain values: read once, judged by pure functions in ``invariants``.
+
+Nothing of Tierline is imported here but ``schemas``: the checker shares no code with what it checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+class Place(NamedTuple):
+    """Where a record stands in Kafka; ``topic`` without the prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Intent:
+    """One order intent of one record."""
+
+    place: Place
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.place} intent {self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicEvent:
+    """One record of ``oms.events.v1`` as it stands in Kafka."""
+
+    place: Place
+    position: int
+    hash_header: bytes
+    type_header: str
+    value: bytes
+    envelope: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One row of ``oms.event``."""
+
+    partition: int
+    position: int
+    stream_id: str
+    version: int
+    hash: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One dead-letter record: what it is about, and the bytes it keeps."""
+
+    place: Place
+    id: str
+    source: Place
+    intent: Intent
+    intent_count: int
+    dead_letter_class: str
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record that a channel published."""
+
+    place: Place
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Everything that was read, with the table rows of the read models as dictionaries by column."""
+
+    raw: Sequence[RawRecord] = ()
+    commands: Mapping[Place, RawRecord] = field(default_factory=dict)
+    topic: Sequence[TopicEvent] = ()
+    store: Sequence[StoredEvent] = ()
+    dead_letters: Sequence[DeadLetter] = ()
+    captures: Mapping[str, int] = field(default_factory=dict)
+    read_models: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one invariant says: how many things were checked, how many broke it, the first that did."""
+
+    invariant: str
+    checked: int
+    broken: int
+    first: str | None
+
+    @property
+    def holds(self) -> bool:
+        """True where nothing broke the invariant."""
+        return self.broken == 0
