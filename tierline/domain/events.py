@@ -39,6 +39,17 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class BilledItem:
+    """One item at the price in force: ``list_minor`` for the whole interval and quantity, before discounts."""
+
+    id: str
+    plan: str
+    interval: str
+    quantity: int
+    list_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class QuoteLine:
     """One line of a price: kind credit or charge; ``amount_minor`` signed, charge positive."""
 
@@ -80,6 +91,7 @@ class SubscriptionOpened:
     contract: Contract | None
     invoiced: tuple[InvoicedRow, ...] | None
     external_refs: tuple[ExternalRef, ...]
+    items: tuple[BilledItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +152,11 @@ class OrderHeld:
 
 @dataclass(frozen=True, slots=True)
 class QuoteIssued:
+    """The price of a change, frozen, with everything that will be in force once it is completed.
+
+    ``credit_granted_minor`` is what a net below zero will add to the account's credit.
+    """
+
     quote_id: str
     currency: str
     lines: tuple[QuoteLine, ...]
@@ -161,6 +178,13 @@ class QuoteIssued:
     next_billing_minor: int
     expires_at: int
     validate_only: bool
+    credit_granted_minor: int
+    tier: str
+    features: tuple[str, ...]
+    limits: tuple[Limit, ...]
+    items: tuple[BilledItem, ...]
+    invoiced: tuple[InvoicedRow, ...]
+    anchor: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +275,10 @@ class EntitlementsChanged:
 
 @dataclass(frozen=True, slots=True)
 class BillingScheduleAdjusted:
-    """The billing side after a change. ``invoiced`` is the whole list of rows in force."""
+    """The billing side after a change: all items and all invoiced rows in force.
+
+    ``anchor`` is the instant that periods are counted from, None where ``billing_day`` is.
+    """
 
     currency: str
     period_start: str
@@ -260,6 +287,8 @@ class BillingScheduleAdjusted:
     next_billing_date: str
     next_billing_minor: int
     invoiced: tuple[InvoicedRow, ...]
+    items: tuple[BilledItem, ...]
+    anchor: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +306,14 @@ class OrderCompleted:
 @dataclass(frozen=True, slots=True)
 class OrderFailed:
     reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreditGranted:
+    """Credit that a completed change left over. Stands in the account's stream."""
+
+    amount_minor: int
+    currency: str
 
 
 EventBody = (
@@ -305,6 +342,7 @@ EventBody = (
     | BillingScheduleAdjusted
     | OrderCompleted
     | OrderFailed
+    | CreditGranted
 )
 
 StreamKind = Literal["account", "subscription"]
