@@ -1,0 +1,61 @@
+"""Named places where a worker can be made to die, so that a test can kill it between any two steps.
+
+``TIERLINE_CRASH_POINT=<name>`` kills at the first pass, ``<name>:<n>`` at the n-th. Every name is listed
+here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+CRASH_POINTS = frozenset(
+    {
+        "worker.after_acquire",
+        "worker.after_process",
+        "worker.before_commit",
+        "worker.after_commit",
+        "worker.after_committed",
+        "orders.after_claims",
+        "orders.after_events",
+        "orders.after_snapshots",
+        "orders.after_dead_letters",
+        "orders.mid_publish",
+        "payments.after_attempt",
+        "payments.after_gateway",
+        "payments.after_results",
+        "replies.after_send",
+        "projector.after_fold",
+        "projector.after_write",
+        "normalizer.after_produce",
+        "normalizer.after_acknowledgement",
+        "normalizer.after_dead_letter",
+    }
+)
+
+
+class UnknownCrashPoint(ValueError):
+    """The setting names no crash point. The known names are in ``tierline/kit/crash_points.py``."""
+
+
+class _Armed:
+    name: str = ""
+    passes_left: int = 0
+
+
+def arm(setting: str) -> None:
+    """Choose where this process dies: ``name``, ``name:n`` for the n-th pass, '' for nowhere."""
+    name, _, passes = setting.partition(":")
+    if name and name not in CRASH_POINTS:
+        raise UnknownCrashPoint(f"no crash point {name!r}; known: {', '.join(sorted(CRASH_POINTS))}")
+    _Armed.name = name
+    _Armed.passes_left = int(passes or 1)
+
+
+def reached(name: str) -> None:
+    """Die here, as kill -9 would, when this is the armed place."""
+    if name != _Armed.name:
+        return
+    _Armed.passes_left -= 1
+    if _Armed.passes_left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)

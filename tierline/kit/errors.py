@@ -1,0 +1,26 @@
+"""What can go wrong around a worker, as three verbs.
+
+    Unavailable        something that is needed is away: wait with backoff and try the same records again
+    PositionOutsideLog the place to continue is not in the topic any more: stop, an operator decides
+    DeliveryFailed     the broker did not take a record in time: an Unavailable
+
+Anything else that leaves a handler is a bug of the partition whose records it had.
+"""
+
+from __future__ import annotations
+
+
+class Unavailable(Exception):
+    """A server that the work needs is away. Never an effect on records: pause, wait, try again."""
+
+
+class DeliveryFailed(Unavailable):
+    """The broker did not acknowledge a record in time. It is tried again; check the broker."""
+
+
+class PositionOutsideLog(Exception):
+    """The stored position of a consumer is not inside its topic.
+
+    Retention removed records that were never processed, or the topic was made anew. Restore the topic, or
+    set ``oms.lease.next_offset`` of that consumer to where it shall continue; nothing is skipped silently.
+    """
