@@ -66,6 +66,7 @@ class DeadLetter:
     intent: Intent
     intent_count: int
     dead_letter_class: str
+    code: str
     key: bytes | None
     value: bytes | None
 

@@ -256,3 +256,20 @@ def dead_letters_keep_their_bytes(evidence: Evidence) -> Finding:
                 yield f"{letter.place}: key or bytes differ from {letter.source}"
 
     return finding("dead letters keep key and bytes", len(evidence.dead_letters), offences())
+
+
+def judge(evidence: Evidence) -> list[Finding]:
+    """Every invariant of log, store, intents and dead letters; the read models are judged in ``folds``."""
+    settled = settle(evidence.topic)
+    return [
+        every_intent_has_one_outcome(evidence, settled),
+        no_effect_happens_twice(evidence, settled),
+        repeats_are_equal(evidence.topic),
+        positions_are_contiguous(settled),
+        chain_holds(settled),
+        headers_agree(evidence.topic),
+        versions_are_contiguous(settled),
+        decisions_are_whole(settled),
+        store_equals_topic(evidence.store, settled),
+        dead_letters_keep_their_bytes(evidence),
+    ]

@@ -1,0 +1,98 @@
+"""Counts how each intent ended, from the events and dead letters alone."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tierline.verify.evidence import DeadLetter, Place, TopicEvent
+from tierline.verify.invariants import is_raw
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one channel, or of all: intents by how they ended, and what became of the accepted ones."""
+
+    accepted: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    held: int = 0
+    dead_lettered: int = 0
+    validated: int = 0
+    completed: int = 0
+    failed: int = 0
+    superseded: int = 0
+    tier_changes: int = 0
+    why_rejected: Counter[str] = field(default_factory=Counter)
+    why_dead: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def outcomes(self) -> int:
+        """Intents that have an outcome."""
+        settled = self.accepted + self.rejected + self.duplicates
+        return settled + self.held + self.dead_lettered + self.validated
+
+
+def tally_by_channel(
+    settled: Mapping[int, Sequence[TopicEvent]], dead_letters: Iterable[DeadLetter]
+) -> dict[str, Tally]:
+    """One tally per channel that published something."""
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    channel_of: dict[str, str] = {}
+    for decision in _decisions(settled):
+        first = decision[0]
+        origin = Place(**first["origin"])
+        kinds = {event["type"] for event in decision}
+        if is_raw(origin.topic):
+            _count_intake(tallies[first["channel"]], decision, kinds)
+            channel_of.update({e["order_id"]: e["channel"] for e in decision if e["type"] == "OrderReceived"})
+        for event in decision:
+            _count_ending(tallies, channel_of, event)
+    for letter in {letter.id: letter for letter in dead_letters}.values():
+        if is_raw(letter.intent.place.topic):
+            tally = tallies[letter.intent.place.topic.split(".")[1]]
+            tally.dead_lettered += 1
+            tally.why_dead[f"{letter.dead_letter_class} {letter.code}"] += 1
+    return dict(tallies)
+
+
+def _decisions(settled: Mapping[int, Sequence[TopicEvent]]) -> Iterable[list[Mapping[str, Any]]]:
+    for events in settled.values():
+        decision: list[Mapping[str, Any]] = []
+        for event in events:
+            decision.append(event.envelope)
+            if event.envelope["decision_index"] == event.envelope["decision_count"] - 1:
+                yield decision
+                decision = []
+
+
+def _count_intake(tally: Tally, decision: Sequence[Mapping[str, Any]], kinds: set[str]) -> None:
+    if "DuplicateOrderIgnored" in kinds:
+        tally.duplicates += 1
+    elif "OrderRejected" in kinds:
+        tally.rejected += 1
+        rejection = next(e for e in decision if e["type"] == "OrderRejected")
+        tally.why_rejected.update(reason["code"] for reason in rejection["body"]["reasons"])
+    elif "OrderHeld" in kinds:
+        tally.held += 1
+    elif "OrderReceived" in kinds:
+        tally.accepted += 1
+    else:
+        tally.validated += 1
+
+
+def _count_ending(tallies: dict[str, Tally], channel_of: Mapping[str, str], event: Mapping[str, Any]) -> None:
+    channel = channel_of.get(event["order_id"])
+    if channel is None:
+        return
+    match event["type"]:
+        case "OrderCompleted":
+            tallies[channel].completed += 1
+        case "OrderFailed":
+            tallies[channel].failed += 1
+        case "OrderSuperseded":
+            tallies[channel].superseded += 1
+        case "TierChanged":
+            tallies[channel].tier_changes += 1
