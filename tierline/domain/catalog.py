@@ -1,0 +1,205 @@
+"""The price book as an immutable value: tiers, plans, modules, offers, and what they cost.
+
+It arrives validated from the edge; its ``version`` is named by every price and event that came from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from fractions import Fraction
+from typing import TypeVar
+
+from tierline.domain.billing import BASE_ITEM, Item
+from tierline.domain.calendar import Interval
+from tierline.domain.cycles import Cycle, default_cycle
+from tierline.domain.modes import Mode
+
+# The mean Gregorian month, so that week plans can be compared with monthly ones.
+DAYS_PER_MONTH = Fraction(146_097, 4_800)
+
+Named = TypeVar("Named")
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """``rank`` 0 is the lowest. ``includes``: modules whose features every plan of the tier already has."""
+
+    name: str
+    rank: int
+    includes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Minor units for a whole interval: flat + max(0, seats - included) x per seat."""
+
+    flat_minor: int
+    per_seat_minor: int = 0
+    included: int = 0
+
+    def of(self, seats: int) -> int:
+        """The price for that many seats."""
+        return self.flat_minor + max(0, seats - self.included) * self.per_seat_minor
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A tier at a billing interval. Empty ``countries`` means everywhere; ``sellable_to`` is exclusive."""
+
+    id: str
+    name: str
+    tier: str
+    interval: Interval
+    prices: Mapping[str, Price]
+    minimum_seats: int = 1
+    features: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    countries: frozenset[str] = frozenset()
+    sellable_from: date | None = None
+    sellable_to: date | None = None
+    mode: Mode = Mode.DAY
+    cycles: Mapping[str, Cycle] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def price(self, currency: str, seats: int) -> int | None:
+        """Minor units for a whole interval; None where the plan has no price in the currency."""
+        price = self.prices.get(currency)
+        return None if price is None else price.of(seats)
+
+    def monthly_price(self, currency: str, seats: int) -> Fraction | None:
+        """The price of a whole interval spread over its months, exactly; to compare, not to charge."""
+        price = self.price(currency, seats)
+        return None if price is None else price / months_in(self.interval)
+
+    def sellable(self, on: date, country: str) -> bool:
+        """Whether an order of that local day from that country (ISO 3166 alpha-2) may choose the plan."""
+        if self.countries and country not in self.countries:
+            return False
+        started = self.sellable_from is None or self.sellable_from <= on
+        return started and (self.sellable_to is None or on < self.sellable_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """An add-on bundle, priced per interval and currency. ``tiers`` it fits; all others forbid it."""
+
+    id: str
+    name: str
+    features: tuple[str, ...]
+    tiers: frozenset[str]
+    prices: Mapping[Interval, Mapping[str, Price]]
+    excludes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A discount for those who change to one of ``plans`` within ``within_days`` before their renewal."""
+
+    id: str
+    plans: frozenset[str]
+    percent: Fraction
+    within_days: int
+    periods: int | None = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """One published version of everything that can be sold. Look-ups never raise for an unknown name."""
+
+    version: str
+    tiers: tuple[Tier, ...]
+    plans: Mapping[str, Plan]
+    modules: Mapping[str, Module] = field(default_factory=dict)
+    offers: tuple[Offer, ...] = ()
+    _tiers: Mapping[str, Tier] = field(init=False, repr=False, compare=False)
+    _plans_by_case: Mapping[str, Plan | None] = field(init=False, repr=False, compare=False)
+    _aliases: Mapping[tuple[str, str], Plan] = field(init=False, repr=False, compare=False)
+    _aliases_by_case: Mapping[tuple[str, str], Plan | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        aliases = {
+            (channel, external): plan
+            for plan in self.plans.values()
+            for channel, names in plan.aliases.items()
+            for external in names
+        }
+        folded = (((channel, name.casefold()), plan) for (channel, name), plan in aliases.items())
+        by_case = _unique((plan.id.casefold(), plan) for plan in self.plans.values())
+        object.__setattr__(self, "_tiers", {tier.name: tier for tier in self.tiers})
+        object.__setattr__(self, "_plans_by_case", by_case)
+        object.__setattr__(self, "_aliases", aliases)
+        object.__setattr__(self, "_aliases_by_case", _unique(folded))
+
+    def tier(self, name: str) -> Tier:
+        """The tier of that name; a plan's tier always exists."""
+        return self._tiers[name]
+
+    def plan(self, plan_id: str) -> Plan | None:
+        """The plan of that id: exactly, else the only one that differs just in case."""
+        return self.plans.get(plan_id) or self._plans_by_case.get(plan_id.casefold())
+
+    def plan_for_alias(self, channel: str, external_id: str) -> Plan | None:
+        """The plan that a channel calls ``external_id``: its alias, else one of our own plan ids."""
+        return (
+            self._aliases.get((channel, external_id))
+            or self._aliases_by_case.get((channel, external_id.casefold()))
+            or self.plan(external_id)
+        )
+
+    def cycle(self, current: Plan, target: Plan) -> Cycle:
+        """The cycle policy of this pair of plans."""
+        return target.cycles.get(current.id) or default_cycle(current.interval, target.interval)
+
+    def items(
+        self, plan: Plan, currency: str, seats: int, modules: Iterable[str] = ()
+    ) -> tuple[Item, ...] | None:
+        """The plan and its modules as items to bill; None when one has no price in currency and interval.
+
+        A module that is priced per seat has the seats as its quantity, any other has 1.
+        """
+        base = plan.price(currency, seats)
+        if base is None:
+            return None
+        items = [Item(BASE_ITEM, plan.id, plan.interval, seats, base)]
+        for module_id in sorted(modules):
+            module = self.modules.get(module_id)
+            price = module.prices.get(plan.interval, {}).get(currency) if module else None
+            if price is None:
+                return None
+            quantity = seats if price.per_seat_minor else 1
+            items.append(Item(module_id, module_id, plan.interval, quantity, price.of(seats)))
+        return tuple(items)
+
+    def fitting_modules(self, plan: Plan, modules: Iterable[str]) -> frozenset[str]:
+        """Those that stay items of their own: a module that the tier includes or forbids ends."""
+        tier = self.tier(plan.tier)
+        return frozenset(
+            module
+            for module in modules
+            if module not in tier.includes
+            and module in self.modules
+            and plan.tier in self.modules[module].tiers
+        )
+
+    def offers_for(self, plan: Plan, days_to_renewal: int) -> tuple[Offer, ...]:
+        """The renewal-window offers open to a change to ``plan`` that many days before the renewal."""
+        return tuple(
+            offer
+            for offer in self.offers
+            if plan.id in offer.plans and 0 <= days_to_renewal <= offer.within_days
+        )
+
+
+def months_in(interval: Interval) -> Fraction:
+    """The interval in (mean) months."""
+    return Fraction(interval.months) if interval.months else interval.days / DAYS_PER_MONTH
+
+
+def _unique(pairs: Iterable[tuple[Named, Plan]]) -> dict[Named, Plan | None]:
+    """Names to plans; a name that means two plans means none."""
+    found: dict[Named, Plan | None] = {}
+    for name, plan in pairs:
+        found[name] = plan if found.get(name, plan) is plan else None
+    return found

@@ -1,0 +1,113 @@
+"""The lines of a quote: each is one rounding, and says in words how its amount came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from tierline.domain.billing import InvoicedRow, Item
+from tierline.domain.calendar import Moment, Period, local_date
+from tierline.domain.credits import credit_from
+from tierline.domain.modes import Mode, reading, span_order, whole_charge_count
+from tierline.domain.money import Exact, round_ratio
+
+
+class LineKind(StrEnum):
+    """A credit gives back what was invoiced, a charge asks for what is new."""
+
+    CREDIT = "credit"
+    CHARGE = "charge"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One signed amount (a charge positive, a credit negative) and where it comes from.
+
+    ``numerator`` of ``denominator`` (unreduced) is the share of the whole interval, or of the invoiced row
+    with the index ``invoiced_index``. Day-based modes give local dates, ``second`` the moments themselves.
+    """
+
+    kind: LineKind
+    item: str
+    start: Moment
+    end: Moment
+    numerator: int
+    denominator: int
+    mode: Mode
+    zone: str
+    amount_minor: int
+    invoiced_index: int | None
+    formula: str
+
+
+def charge_line(
+    item: Item, price: Exact, span: Period, grid: Period, mode: Mode, zone: ZoneInfo
+) -> Line | None:
+    """The charge for ``span``, a part of the whole interval ``grid`` at ``price``; None for an empty span."""
+    start, end = reading(mode, span.start, zone), reading(mode, span.end, zone)
+    first, last = reading(mode, grid.start, zone), reading(mode, grid.end, zone)
+    whole = start <= first and end >= last
+    if not whole and _is_empty(span, mode, zone):
+        return None
+    denominator = whole_charge_count(mode, item.interval, first, last) or 1
+    numerator = denominator if whole else min(end - start, denominator)
+    amount = round_ratio(price.numerator * numerator, price.denominator * denominator)
+    share = f"{numerator} of {denominator} {mode.unit} of {price}"
+    if price != item.list_minor:
+        share += f" ({item.list_minor} less discounts)"
+    return Line(
+        LineKind.CHARGE,
+        item.id,
+        _shown(span.start, mode, zone),
+        _shown(span.end, mode, zone),
+        numerator,
+        denominator,
+        mode,
+        zone.key,
+        amount,
+        None,
+        f"{share} = {amount}",
+    )
+
+
+def credit_line(
+    row: InvoicedRow, index: int, at: Moment, mode: Mode, zone: ZoneInfo
+) -> tuple[Line, InvoicedRow] | None:
+    """The credit for what is left of an invoiced row from ``at`` on, and the row that remembers it."""
+    credit = credit_from(row, at, mode, zone)
+    if credit is None:
+        return None
+    unit = f"{mode.unit} by quantity" if credit.by_quantity else mode.unit
+    share = f"{credit.numerator} of {credit.denominator} {unit} of {row.amount_minor} invoiced"
+    if credit.capped:
+        share += f", at most the {credit.available_minor} that earlier credits and adjustments left"
+    line = Line(
+        LineKind.CREDIT,
+        row.item,
+        _shown(credit.start, mode, zone),
+        _shown(credit.end, mode, zone),
+        credit.numerator,
+        credit.denominator,
+        mode,
+        zone.key,
+        -credit.amount_minor,
+        index,
+        f"{share} = {-credit.amount_minor}",
+    )
+    return line, credit.closed
+
+
+def negated(line: Line) -> Line:
+    """The line that takes this one back exactly."""
+    kind = LineKind.CHARGE if line.kind is LineKind.CREDIT else LineKind.CREDIT
+    return replace(line, kind=kind, amount_minor=-line.amount_minor, formula=f"undo of {line.formula}")
+
+
+def _is_empty(span: Period, mode: Mode, zone: ZoneInfo) -> bool:
+    """By second or by local day: two days that 30E/360 counts as one are a span all the same."""
+    return span_order(mode, span.start, zone) >= span_order(mode, span.end, zone)
+
+
+def _shown(moment: Moment, mode: Mode, zone: ZoneInfo) -> Moment:
+    return moment if mode is Mode.SECOND else local_date(moment, zone)
