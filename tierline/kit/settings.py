@@ -87,7 +87,7 @@ def load_settings(data: Path | None = None) -> Settings:
     file = folder / "settings.json"
     if file.exists():
         written = json.loads(file.read_text())
-    return Settings(**{**written, "data": folder})
+    return Settings(**written).model_copy(update={"data": folder})
 
 
 def _folder_from_environment() -> Path:

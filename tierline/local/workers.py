@@ -1,0 +1,84 @@
+"""The workers of Tierline as child processes: ``tierline run NAME``, one process each."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tierline.local.keeper import Keeper
+from tierline.local.process import Command
+from tierline.local.supervised import Supervised
+
+WORKERS = ("normalizer", "orders", "payments", "replies", "projector")
+WORKER_STOP_TIMEOUT_S = 15.0
+
+
+class Worker(Supervised):
+    """One worker. ``environment`` is added to this process's own, e.g. ``TIERLINE_DATA``."""
+
+    def __init__(self, name: str, logs: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(name, logs / f"{name}.log")
+        self._environment = environment
+
+    def spawn(self) -> None:
+        """Start the process."""
+        self.start()
+
+    def start(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start it; ``environment`` holds for this one start (a crash point, say), not for later ones."""
+        words = (sys.executable, "-m", "tierline.cli", "run", self.name)
+        command = Command(words, {**self._environment, **(environment or {})})
+        with self.guard:
+            self.spawn_command(command, f"tierline.cli run {self.name}")
+            self.wanted = True
+
+    def restart(self, environment: Mapping[str, str] | None = None) -> None:
+        """Kill it if it runs, and start it at once."""
+        self.kill9()
+        self.start(environment)
+
+    def stop(self, timeout_s: float = WORKER_STOP_TIMEOUT_S) -> None:
+        """Let it finish what it has in hand and end. It stays down."""
+        self.send_stop(signal.SIGTERM)
+        self.wait_stopped(timeout_s)
+
+
+class WorkerGroup:
+    """Some workers, kept running as a context manager. Used by the stack, and alone in tests of faults."""
+
+    def __init__(self, names: Sequence[str], logs: Path, environment: Mapping[str, str]) -> None:
+        self._workers = {name: Worker(name, logs, environment) for name in names}
+        self._keeper = Keeper((), tuple(self._workers.values()))
+
+    def __getitem__(self, name: str) -> Worker:
+        return self._workers[name]
+
+    def __iter__(self) -> Iterator[Worker]:
+        return iter(self._workers.values())
+
+    def start(self) -> None:
+        """Start every worker."""
+        for worker in self:
+            worker.start()
+
+    def stop(self) -> None:
+        """Stop every worker side by side, each within its time."""
+        for worker in self:
+            worker.send_stop(signal.SIGTERM)
+        for worker in self:
+            worker.wait_stopped(WORKER_STOP_TIMEOUT_S)
+
+    def __enter__(self) -> Self:
+        self.start()
+        self._keeper.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._keeper.stop()
