@@ -10,7 +10,7 @@ class StackError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
+        super().__init__(f"{message}\n{hint}".rstrip())
         self.message = message
         self.hint = hint
 

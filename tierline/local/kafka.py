@@ -113,9 +113,10 @@ class Kafka:
         if (logs / "meta.properties").exists():
             return
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        words = ("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties))
+        # With "=": an id may begin with a dash.
+        chosen = (f"--cluster-id={cluster_id}", f"--config={self._properties}")
         log = self._folder.parent / "logs" / "kafka-format.log"
-        if self._java_command(*words).run(log, FORMAT_TIMEOUT_S) != 0:
+        if self._java_command("kafka.tools.StorageTool", "format", *chosen).run(log, FORMAT_TIMEOUT_S) != 0:
             raise StackError("Kafka's log folder could not be formatted.", f"From {log}:\n{tail(log)}")
 
     def command(self) -> Command:
