@@ -40,13 +40,17 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class BilledItem:
-    """One item at the price in force: ``list_minor`` for the whole interval and quantity, before discounts."""
+    """One item at the price in force: ``list_minor`` for the whole interval and quantity, before discounts.
+
+    ``mode`` is the proration mode of the plan.
+    """
 
     id: str
     plan: str
     interval: str
     quantity: int
     list_minor: int
+    mode: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,11 @@ class ReasonCode(StrEnum):
     ORDER_CONFLICT = "ORDER_CONFLICT"
     ORDER_IN_PROGRESS = "ORDER_IN_PROGRESS"
     PAYMENT_DECLINED = "PAYMENT_DECLINED"
+    PAYMENT_MISMATCH = "PAYMENT_MISMATCH"
     PERIOD_NOT_CURRENT = "PERIOD_NOT_CURRENT"
     PLAN_NOT_SOLD = "PLAN_NOT_SOLD"
     PLAN_UNKNOWN = "PLAN_UNKNOWN"
+    PRICE_REFUSED = "PRICE_REFUSED"
     REFERENCE_REUSED = "REFERENCE_REUSED"
     SEATS_OUT_OF_RANGE = "SEATS_OUT_OF_RANGE"
     STALE_ORDER = "STALE_ORDER"
@@ -51,13 +53,13 @@ REASONS: dict[ReasonCode, ReasonText] = {
     ReasonCode.ACCOUNT_SUSPENDED: ReasonText(
         "billing",
         "This account is suspended, so its plan cannot be changed.",
-        "Settle the suspension with billing; then the channel sends the order again.",
+        "Settle the suspension with billing; then the channel sends the order under a new reference.",
         retry=True,
     ),
     ReasonCode.ACCOUNT_TERMS_DIFFER: ReasonText(
         "channel",
         "The account exists with other terms.",
-        "Compare zone, currency, country, segment and payment of the line with the account; correct the line.",
+        "The detail names what differs; correct the line, or change the account first.",
         retry=False,
     ),
     ReasonCode.ALREADY_IN_FORCE: ReasonText(
@@ -84,7 +86,7 @@ REASONS: dict[ReasonCode, ReasonText] = {
     ReasonCode.CONTRACT_ENDS_FIRST: ReasonText(
         "sales",
         "The contract ends before the new billing period would.",
-        "Renew the contract first; then the channel sends the order again.",
+        "Renew the contract first; then the channel sends the order under a new reference.",
         retry=False,
     ),
     ReasonCode.EXTERNAL_REF_TAKEN: ReasonText(
@@ -108,19 +110,25 @@ REASONS: dict[ReasonCode, ReasonText] = {
     ReasonCode.ORDER_CONFLICT: ReasonText(
         "channel",
         "Another order for this subscription came first.",
-        "Look at the order that won; if the customer wants this one, send it again after it has ended.",
+        "Look at the order that won; if the customer wants this one, send it under a new reference once that has ended.",
         retry=True,
     ),
     ReasonCode.ORDER_IN_PROGRESS: ReasonText(
         "channel",
         "An order for this subscription is being completed.",
-        "Send the order again when the one in progress has ended.",
+        "Send the order under a new reference when the one in progress has ended.",
         retry=True,
     ),
     ReasonCode.PAYMENT_DECLINED: ReasonText(
         "customer",
         "The payment was declined.",
         "The customer uses another payment method and orders again.",
+        retry=True,
+    ),
+    ReasonCode.PAYMENT_MISMATCH: ReasonText(
+        "tierline",
+        "The payment could not be matched with this order. Nothing was charged.",
+        "The gateway reported another amount than was asked for; the money is given back. Check the gateway.",
         retry=True,
     ),
     ReasonCode.PERIOD_NOT_CURRENT: ReasonText(
@@ -141,6 +149,12 @@ REASONS: dict[ReasonCode, ReasonText] = {
         "Add the channel's plan id to the aliases in the catalog, or correct the order.",
         retry=False,
     ),
+    ReasonCode.PRICE_REFUSED: ReasonText(
+        "tierline",
+        "This change cannot be priced.",
+        "The detail names the field of the subscription or of the catalog that prevents a price; correct it.",
+        retry=False,
+    ),
     ReasonCode.REFERENCE_REUSED: ReasonText(
         "channel",
         "This order reference was used before for a different order.",
@@ -156,7 +170,7 @@ REASONS: dict[ReasonCode, ReasonText] = {
     ReasonCode.STALE_ORDER: ReasonText(
         "channel",
         "A newer order for this subscription was already accepted.",
-        "Nothing to do, unless the customer wants the older order: then send it again as a new one.",
+        "Nothing to do, unless the customer wants the older order: then send it under a new reference.",
         retry=False,
     ),
     ReasonCode.SUBSCRIPTION_DATA_INVALID: ReasonText(
