@@ -15,7 +15,7 @@ from tierline.kit.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One row of ``deadletter.verdict``. Topic, partition and offset are those of the consumed record."""
+    """One row of ``deadletter.verdict``. Topic, partition and offset are those of the original record."""
 
     dead_letter_id: str
     consumer: str

@@ -1,0 +1,76 @@
+"""Replies: what a channel is told about one order intent, as JSON on ``orders.<channel>.replies.v1``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from schemas.topics import replies_topic
+from tierline.domain.commands import Origin
+from tierline.domain.identity import reply_id_of
+from tierline.kit.records import Message
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyReason:
+    """One reason code with the text a customer may read and, if any, the detail for the channel."""
+
+    code: str
+    text: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyAmounts:
+    """Amounts of an order in minor units of ``currency``; None while it is not known."""
+
+    currency: str
+    net_minor: int | None
+    due_minor: int | None
+    charged_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer. ``origin`` names the order record, the intent numbers which of its intents is meant.
+
+    ``outcome``: in_progress, completed, rejected, failed, superseded, held, validated or dead. ``reference``
+    is None when the record could not be read. ``retry``: whether sending the same order again can help; None
+    when nobody can say. Instants in ms.
+    """
+
+    channel: str
+    origin: Origin
+    intent_index: int
+    intent_count: int
+    outcome: str
+    source: str
+    reference: str | None
+    order_id: str | None
+    duplicate: bool
+    reasons: tuple[ReplyReason, ...]
+    retry: bool | None
+    amounts: ReplyAmounts | None
+    next_action: str
+    received_at: int | None
+    answered_at: int
+
+    @property
+    def id(self) -> str:
+        """UUIDv5 of origin, intent and outcome: a repeat of the same answer has the same id."""
+        origin = self.origin
+        return reply_id_of(origin.topic, origin.partition, origin.offset, self.intent_index, self.outcome)
+
+
+def reply_message(reply: Reply, source_key: bytes | None) -> Message:
+    """The reply as a record of its channel's reply topic, keyed like the order record, else by reference."""
+    key = source_key
+    if key is None and reply.reference is not None:
+        key = reply.reference.encode("utf-8", "replace")
+    return Message(replies_topic(reply.channel).name, key, reply_json(reply))
+
+
+def reply_json(reply: Reply) -> bytes:
+    """The JSON of ``reply``: the fields of the value and its id, in a fixed order."""
+    return msgspec.json.encode({"reply_id": reply.id} | msgspec.to_builtins(reply))
