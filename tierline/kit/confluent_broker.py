@@ -20,6 +20,7 @@ from tierline.kit.records import Message, Record
 from tierline.kit.settings import KafkaSettings
 
 _ASK_S = 10.0
+_LOG_CHUNK = 500
 _log = structlog.get_logger(__name__)
 
 
@@ -213,10 +214,10 @@ class ConfluentLog:
         try:
             consumer.assign([TopicPartition(self._kafka.topic_prefix + topic, partition, start)])
             while True:
-                messages = consumer.consume(500, _ASK_S)
-                if not messages:
+                first = consumer.poll(_ASK_S)
+                if first is None:
                     raise Unavailable(f"{topic} partition {partition}: nothing read for {_ASK_S:.0f} s")
-                for message in messages:
+                for message in (first, *consumer.consume(_LOG_CHUNK, 0)):
                     if _is_notice(message):
                         continue
                     record = _record(message, topic)

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import psycopg
 import structlog
 
-from tierline.kit import leases
+from tierline.kit import leases as stored_leases
 from tierline.kit.broker import Consumer
 from tierline.kit.clock import Clock, SystemClock
+from tierline.kit.continuity import Continuity
 from tierline.kit.crash_points import reached
 from tierline.kit.database import Connection, is_outage
 from tierline.kit.errors import PositionOutsideLog, Unavailable
@@ -31,13 +31,13 @@ from tierline.kit.records import Record
 from tierline.kit.retry import Backoff
 from tierline.kit.telemetry import Metrics
 
-__all__ = ["Handler", "Lease", "LeasedWorker", "Progress", "Record"]
+__all__ = ["Batch", "Handler", "Lease", "LeasedWorker", "Progress", "Record"]
 
 Batch = Mapping[int, Sequence[Record]]
 
 _POLL_S = 0.1
-_COMMIT_EVERY_MS = 1_000
-_REPEATED_CONFLICTS = 5
+_TELL_EVERY_MS = 1_000
+_CONFLICTS_UNTIL_BUG = 5
 
 
 class Handler(Protocol):
@@ -59,10 +59,22 @@ class Handler(Protocol):
         """
 
     def committed(self) -> None:
-        """The turn is durable: take over memory, publish."""
+        """The turn is durable: take over memory, publish. An error here ends the process."""
 
     def reset(self, partitions: Collection[int]) -> None:
         """Forget these partitions: they are gone, or will be read again from their leases."""
+
+
+class LeaseStore(Protocol):
+    """Where leases are kept: module ``leases`` on PostgreSQL, ``MemoryLeases`` in tests."""
+
+    def acquire(
+        self, connection: Any, consumer: str, topic: str, partition: int, log_start: int
+    ) -> Lease: ...
+
+    def advance(
+        self, connection: Any, leases: Mapping[int, Lease], moves: Mapping[int, Progress]
+    ) -> dict[int, Lease]: ...
 
 
 def _nothing() -> None:
@@ -88,6 +100,7 @@ class LeasedWorker:
         batch_records: int,
         clock: Clock | None = None,
         backoff: Backoff | None = None,
+        lease_store: LeaseStore = stored_leases,
         each_turn: Callable[[], None] = _nothing,
     ) -> None:
         self._group = group
@@ -100,14 +113,13 @@ class LeasedWorker:
         self._batch_records = batch_records
         self._clock = clock or SystemClock()
         self._backoff = backoff or Backoff()
+        self._lease_store = lease_store
         self._each_turn = each_turn
         self._stopping = threading.Event()
         self._connection: Connection | None = None
         self._waiting: set[int] = set()
         self._leases: dict[int, Lease] = {}
-        self._carried: dict[int, list[Record]] = {}
-        self._gap_seen: dict[int, int] = {}
-        self._stopped: set[int] = set()
+        self._continuity = Continuity()
         self._failures = 0
         self._conflicts = 0
         self._try_at_ms = 0
@@ -119,24 +131,32 @@ class LeasedWorker:
 
     def run(self) -> None:
         """Work until ``stop``. Raises PositionOutsideLog when a lease points outside its topic."""
-        self._consumer.subscribe(self._topic, self._assigned, self._revoked)
+        self.join()
         try:
             while not self._stopping.is_set():
                 self.turn()
         finally:
-            self._close()
+            self.leave()
+
+    def join(self) -> None:
+        """Become a member of the consumer group; partitions come with later turns."""
+        self._consumer.subscribe(self._topic, self._assigned, self._revoked)
 
     def turn(self) -> None:
         """One round: take waiting partitions, read, work, commit."""
         self._take_waiting()
         records = self._consumer.poll(self._batch_records, _POLL_S)
-        batch = self._expected(records)
-        if batch:
-            started = time.perf_counter()
-            self._work(batch)
-            self._metrics.processing.labels(self._group).observe(time.perf_counter() - started)
+        if records:
+            self._read(records)
         self._each_turn()
-        self._tell_positions()
+        self._tell_positions(every_ms=_TELL_EVERY_MS)
+
+    def leave(self) -> None:
+        """Give everything back."""
+        self._tell_positions(every_ms=0)
+        self._handler.reset(list(self._leases))
+        self._consumer.close()
+        self._drop_session()
 
     # --- partitions come and go ---------------------------------------------------------------------------
 
@@ -149,7 +169,6 @@ class LeasedWorker:
         self._forget(partitions)
         self._waiting.difference_update(partitions)
         for partition in partitions:
-            self._stopped.discard(partition)
             for gauge in (self._metrics.closed, self._metrics.stalled, self._metrics.lag):
                 gauge.labels(self._group, self._topic, str(partition)).set(0)
         self._log.info("partitions_revoked", partitions=sorted(partitions))
@@ -157,7 +176,7 @@ class LeasedWorker:
     def _forget(self, partitions: Collection[int]) -> None:
         for partition in partitions:
             self._leases.pop(partition, None)
-            self._carried.pop(partition, None)
+            self._continuity.forget(partition)
         self._handler.reset(partitions)
 
     def _take_waiting(self) -> None:
@@ -170,11 +189,11 @@ class LeasedWorker:
         except Exception as error:
             if not self._is_outage(error):
                 raise
-            self._wait_after(error, ())
+            self._wait_after(error, self._leases)
 
     def _take(self, connection: Connection, partition: int) -> None:
         first, end = self._consumer.log_range(partition)
-        lease = leases.acquire(connection, self._group, self._topic, partition, first)
+        lease = self._lease_store.acquire(connection, self._group, self._topic, partition, first)
         connection.commit()
         reached("worker.after_acquire")
         if not first <= lease.next_offset <= end:
@@ -187,11 +206,10 @@ class LeasedWorker:
         connection.commit()
         self._waiting.discard(partition)
         if opened is None:
-            self._keep_still(partition, self._metrics.closed)
+            self._metrics.closed.labels(self._group, self._topic, str(partition)).set(1)
             return
         self._leases[partition] = opened
         self._consumer.start(partition, opened.next_offset)
-        self._failures = 0
         self._log.info(
             "partition_opened",
             partition=partition,
@@ -200,78 +218,50 @@ class LeasedWorker:
             next_position=opened.next_position,
         )
 
-    def _keep_still(self, partition: int, gauge: object) -> None:
-        self._stopped.add(partition)
-        self._consumer.stop(partition)
-        gauge.labels(self._group, self._topic, str(partition)).set(1)  # type: ignore[attr-defined]
-
     # --- records ------------------------------------------------------------------------------------------
 
-    def _expected(self, records: Sequence[Record]) -> dict[int, list[Record]]:
-        """The records by partition that continue each lease, without what was read before."""
-        found: dict[int, list[Record]] = defaultdict(list)
-        for record in records:
-            if record.partition in self._leases:
-                found[record.partition].append(record)
-        batch: dict[int, list[Record]] = {}
-        for partition, read in found.items():
-            carried = self._carried.pop(partition, [])
-            expected = carried[-1].offset + 1 if carried else self._leases[partition].next_offset
-            fresh = [r for r in read if r.offset >= expected]
-            if fresh and self._is_gap(partition, expected, fresh[0].offset):
-                self._consumer.start(partition, self._leases[partition].next_offset)
-                continue
-            if carried or fresh:
-                batch[partition] = carried + fresh
-        return batch
+    def _read(self, records: Sequence[Record]) -> None:
+        taken = self._continuity.take(records, {p: lease.next_offset for p, lease in self._leases.items()})
+        if taken.read_again:
+            self._wait_after(Unavailable(f"records missing in {list(taken.read_again)}"), taken.read_again)
+        if taken.batch:
+            started = time.perf_counter()
+            self._work(taken.batch)
+            self._metrics.processing.labels(self._group).observe(time.perf_counter() - started)
 
-    def _is_gap(self, partition: int, expected: int, offset: int) -> bool:
-        """Whether records are missing before ``offset`` that a second look may still find.
-
-        A log may have holes of its own (markers of transactional producers): the same hole twice is one.
-        """
-        if offset == expected or self._gap_seen.get(partition) == offset:
-            self._gap_seen.pop(partition, None)
-            return False
-        self._gap_seen[partition] = offset
-        self._log.warning("gap_read_again", partition=partition, expected=expected, found=offset)
-        return True
-
-    def _work(self, batch: dict[int, list[Record]]) -> None:
+    def _work(self, batch: Batch) -> None:
         try:
-            self._commit_turn(batch)
+            moved = self._transact(batch)
         except Exception as error:  # noqa: BLE001 - sorted into outage, lost lease and bug
             self._roll_back()
-            if isinstance(error, LeaseLost) or self._is_outage(error) or self._is_passing_conflict(error):
+            if self._is_outage(error):
+                self._wait_after(error, self._leases)
+            elif isinstance(error, LeaseLost) or self._is_passing_conflict(error):
                 self._wait_after(error, batch)
             elif len(batch) > 1:
                 self._work_one_by_one(batch, error)
             else:
                 self._stall(next(iter(batch)), error)
-        else:
-            self._failures = self._conflicts = 0
-
-    def _commit_turn(self, batch: dict[int, list[Record]]) -> None:
-        connection = self._session()
-        moves = self._handler.process(connection, batch, self._leases)
-        reached("worker.after_process")
-        moved = leases.advance(connection, self._leases, moves)
-        reached("worker.before_commit")
-        connection.commit()
-        reached("worker.after_commit")
+            return
+        self._failures = self._conflicts = 0
         self._leases.update(moved)
-        self._carry(batch)
+        for partition, records in batch.items():
+            self._continuity.keep(partition, records, self._leases[partition].next_offset)
         self._handler.committed()
         reached("worker.after_committed")
         self._measure(batch, moved)
 
-    def _carry(self, batch: dict[int, list[Record]]) -> None:
-        for partition, records in batch.items():
-            next_offset = self._leases[partition].next_offset
-            if records[-1].offset >= next_offset:
-                self._carried[partition] = [r for r in records if r.offset >= next_offset]
+    def _transact(self, batch: Batch) -> dict[int, Lease]:
+        connection = self._session()
+        moves = self._handler.process(connection, batch, self._leases)
+        reached("worker.after_process")
+        moved = self._lease_store.advance(connection, self._leases, moves)
+        reached("worker.before_commit")
+        connection.commit()
+        reached("worker.after_commit")
+        return moved
 
-    def _work_one_by_one(self, batch: dict[int, list[Record]], error: Exception) -> None:
+    def _work_one_by_one(self, batch: Batch, error: Exception) -> None:
         """Find the partition that the bug belongs to: each partition gets a transaction of its own."""
         self._log.warning("turn_split", partitions=sorted(batch), error=repr(error))
         self._handler.reset(list(batch))
@@ -280,8 +270,9 @@ class LeasedWorker:
                 self._work({partition: records})
 
     def _stall(self, partition: int, error: Exception) -> None:
+        self._consumer.stop(partition)
         self._forget([partition])
-        self._keep_still(partition, self._metrics.stalled)
+        self._metrics.stalled.labels(self._group, self._topic, str(partition)).set(1)
         self._log.error(
             "partition_stalled",
             partition=partition,
@@ -300,13 +291,11 @@ class LeasedWorker:
         if not isinstance(error, psycopg.errors.UniqueViolation):
             return False
         self._conflicts += 1
-        return self._conflicts < _REPEATED_CONFLICTS
+        return self._conflicts < _CONFLICTS_UNTIL_BUG
 
     def _wait_after(self, error: Exception, partitions: Collection[int]) -> None:
-        """Let everything stand still, then take the partitions again from their leases."""
-        lost = set(partitions) or set(self._leases)
-        if self._is_outage(error):
-            lost = set(self._leases)
+        """Let ``partitions`` stand still and take them again, from their leases, after a while."""
+        lost = list(partitions)
         for partition in lost:
             self._consumer.stop(partition)
         self._forget(lost)
@@ -314,11 +303,9 @@ class LeasedWorker:
         self._failures += 1
         wait_ms = self._backoff.wait_ms(self._failures)
         self._try_at_ms = self._clock.now_ms() + wait_ms
-        self._metrics.retries.labels("", type(error).__name__).inc()
+        self._metrics.retries.labels(self._group, type(error).__name__).inc()
         self._drop_session()
-        self._log.warning("waiting", cause=repr(error), wait_ms=wait_ms,
-            partitions=sorted(self._waiting),
-        )  # fmt: skip
+        self._log.warning("waiting", cause=repr(error), wait_ms=wait_ms, partitions=sorted(self._waiting))
 
     def _session(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -337,23 +324,18 @@ class LeasedWorker:
             self._connection.close()
             self._connection = None
 
-    def _close(self) -> None:
-        self._handler.reset(list(self._leases))
-        self._consumer.close()
-        self._drop_session()
-
     # --- what operators see -------------------------------------------------------------------------------
 
-    def _measure(self, batch: dict[int, list[Record]], moved: Mapping[int, Lease]) -> None:
+    def _measure(self, batch: Batch, moved: Mapping[int, Lease]) -> None:
         now = self._clock.now_ms()
         for partition in moved:
             place = (self._group, self._topic, str(partition))
             self._metrics.last_progress.labels(*place).set(now / 1000)
             self._metrics.oldest_unprocessed.labels(*place).set(batch[partition][-1].timestamp_ms / 1000)
 
-    def _tell_positions(self) -> None:
+    def _tell_positions(self, every_ms: int) -> None:
         now = self._clock.now_ms()
-        if now - self._told_at_ms < _COMMIT_EVERY_MS or not self._leases:
+        if not self._leases or now - self._told_at_ms < every_ms:
             return
         self._told_at_ms = now
         self._consumer.commit({p: lease.next_offset for p, lease in self._leases.items()})
