@@ -1,0 +1,88 @@
+"""The sample accounts and orders: repeatable, readable by the import, with the promised mix."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.subscription_import import read_line
+from tierline.domain.catalog import Catalog
+from tierline.kit.catalog_file import load_catalog
+from tierline.workload.accounts import SampleSubscription, sample_subscriptions
+from tierline.workload.orders import Kind, SampleOrders
+
+TODAY = date(2026, 11, 23)
+
+
+@pytest.fixture(scope="module")
+def price_book() -> Catalog:
+    return load_catalog(Path("catalog/catalog.yaml"))
+
+
+@pytest.fixture(scope="module")
+def samples(price_book: Catalog) -> list[SampleSubscription]:
+    return list(sample_subscriptions(1000, 7, TODAY, price_book))
+
+
+def test_every_sample_is_a_line_that_the_import_takes(samples: list[SampleSubscription]) -> None:
+    """What the generator writes, the import reads, with ids of its own per subscription."""
+    lines = [read_line(n, msgspec.json.encode(s.line)) for n, s in enumerate(samples, 1)]
+
+    assert 1000 == len({line.subscription_id for line in lines})
+    assert {"invoice", "gateway"} == {line.payment for line in lines}
+
+
+@pytest.mark.parametrize(
+    "today", [date(2026, 1, 31), date(2026, 2, 28), date(2028, 2, 29), date(2026, 12, 1)]
+)
+def test_the_period_in_force_keeps_its_distance_from_today(price_book: Catalog, today: date) -> None:
+    """No sample period starts or ends within two days, so a run over midnight meets no renewal."""
+    for sample in sample_subscriptions(100, 7, today, price_book):
+        start, end = (date.fromisoformat(sample.line["period"][edge]) for edge in ("start", "end"))
+
+        assert start + timedelta(days=1) < today < end - timedelta(days=1)
+
+
+def test_the_same_seed_gives_the_same_run(samples: list[SampleSubscription]) -> None:
+    """Accounts and orders follow from the seed alone."""
+    first, second = (list(SampleOrders(samples, 7).take(300)) for _ in range(2))
+
+    assert first == second
+    assert first != list(SampleOrders(samples, 8).take(300))
+
+
+@pytest.mark.parametrize("intents", [1, 2, 3, 50, 2000])
+def test_exactly_the_wanted_intents_are_made(samples: list[SampleSubscription], intents: int) -> None:
+    """Records with two intents count twice; the last record never overshoots."""
+    assert intents == sum(r.intents for r in SampleOrders(samples, 7).take(intents))
+
+
+def test_the_mix_holds_every_kind_in_about_its_share(samples: list[SampleSubscription]) -> None:
+    """Over 2,000 intents each kind of trouble turns up, broken ones near 3 %, duplicates near 5 %."""
+    kinds = Counter(r.kind for r in SampleOrders(samples, 7).take(2000))
+
+    assert set(Kind) == set(kinds)
+    assert 30 <= kinds[Kind.BROKEN] <= 90
+    assert 60 <= kinds[Kind.DUPLICATE] <= 140
+
+
+def test_a_duplicate_repeats_an_earlier_record_to_the_byte(samples: list[SampleSubscription]) -> None:
+    """What is called a duplicate was sent before, on the same channel under the same key."""
+    seen: set[tuple[str, str | None, bytes]] = set()
+    for record in SampleOrders(samples, 7).take(2000):
+        if record.kind is Kind.DUPLICATE:
+            assert (record.channel, record.key, record.value) in seen
+        seen.add((record.channel, record.key, record.value))
+
+
+def test_a_partner_order_over_two_subscriptions_has_two_items(samples: list[SampleSubscription]) -> None:
+    """A pair names two products and counts as two intents."""
+    pair = next(r for r in SampleOrders(samples, 7).take(2000) if r.kind is Kind.PAIR)
+
+    items = json.loads(pair.value)["productOrderItem"]
+    assert (2, 2) == (pair.intents, len({item["product"]["id"] for item in items}))

@@ -1,0 +1,93 @@
+"""What the demo found, as one value: printed for people, written to ``summary.json`` for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tierline.verify.check import Report
+from tierline.verify.outcomes import Tally
+from tierline.workload.orders import SampleRecord
+from tierline.workload.percentiles import summary_ms
+from tierline.workload.visibility import VisibleTier
+
+COUNTS = ("accepted", "completed", "failed", "superseded", "rejected", "duplicates", "held", "dead_lettered")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts over all channels and per channel; latencies in ms; see ``as_json`` for the names."""
+
+    records: int
+    published: int
+    per_channel: Mapping[str, Mapping[str, Any]]
+    totals: Mapping[str, int]
+    latency_ms: Mapping[str, float | None]
+    seconds_to_first_result: float | None
+    why_rejected: Counter[str]
+    why_dead: Counter[str]
+    report: Report
+
+    @property
+    def lost(self) -> int:
+        """Intents that were published and have no outcome."""
+        return self.published - sum(
+            self.totals[kind] for kind in ("accepted", "rejected", "duplicates", "held", "dead_lettered")
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of ``summary.json``."""
+        return {
+            "records": self.records,
+            "published": self.published,
+            **self.totals,
+            "lost": self.lost,
+            "latency_ms": dict(self.latency_ms),
+            "seconds_to_first_result": self.seconds_to_first_result,
+            "per_channel": {name: dict(row) for name, row in self.per_channel.items()},
+            "why_rejected": dict(self.why_rejected.most_common()),
+            "why_dead": dict(self.why_dead.most_common()),
+            "verify": {finding.invariant: finding.broken for finding in self.report.findings},
+        }
+
+
+def summarise(
+    published: Sequence[SampleRecord],
+    report: Report,
+    tiers: Sequence[VisibleTier],
+    started_ms: float,
+) -> Summary:
+    """Bring together what was sent, what the checker counted, and when tiers became visible."""
+    channels = sorted({record.channel for record in published}, reverse=True)
+    per_channel = {name: _channel_row(name, published, report.tallies, tiers) for name in channels}
+    names = (*COUNTS, "tier_changes")
+    first = min((tier.visible_ms for tier in tiers), default=None)
+    return Summary(
+        records=len(published),
+        published=sum(record.intents for record in published),
+        per_channel=per_channel,
+        totals={name: sum(row[name] for row in per_channel.values()) for name in names},
+        latency_ms=summary_ms([tier.latency_ms for tier in tiers]),
+        seconds_to_first_result=None if first is None else round((first - started_ms) / 1000, 1),
+        why_rejected=sum((t.why_rejected for t in report.tallies.values()), Counter()),
+        why_dead=sum((t.why_dead for t in report.tallies.values()), Counter()),
+        report=report,
+    )
+
+
+def _channel_row(
+    channel: str,
+    published: Sequence[SampleRecord],
+    tallies: Mapping[str, Tally],
+    tiers: Sequence[VisibleTier],
+) -> dict[str, Any]:
+    tally = tallies.get(channel, Tally())
+    own = [record for record in published if record.channel == channel]
+    return {
+        "records": len(own),
+        "published": sum(record.intents for record in own),
+        **{name: getattr(tally, name) for name in (*COUNTS, "tier_changes")},
+        "latency_ms": summary_ms([tier.latency_ms for tier in tiers if tier.channel == channel]),
+    }
