@@ -25,7 +25,7 @@ class Line:
     """One signed amount (a charge positive, a credit negative) and where it comes from.
 
     ``numerator`` of ``denominator`` (unreduced) is the share of the whole interval, or of the invoiced row
-    with the index ``invoiced_index``. Day-based modes give local dates, ``second`` the moments themselves.
+    with the index ``invoiced_index``; ``whole_minor`` is that interval's price or that row's amount. Day-based modes give local dates, ``second`` the moments themselves.
     """
 
     kind: LineKind
@@ -39,6 +39,7 @@ class Line:
     amount_minor: int
     invoiced_index: int | None
     formula: str
+    whole_minor: Exact
 
 
 def charge_line(
@@ -68,6 +69,7 @@ def charge_line(
         amount,
         None,
         f"{share} = {amount}",
+        price,
     )
 
 
@@ -94,6 +96,7 @@ def credit_line(
         -credit.amount_minor,
         index,
         f"{share} = {-credit.amount_minor}",
+        row.amount_minor,
     )
     return line, credit.closed
 

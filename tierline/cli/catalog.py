@@ -1,0 +1,178 @@
+"""``tierline catalog``: check, show, compare and publish the price book."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tierline.domain.catalog import Catalog, Plan
+
+catalog_app = typer.Typer(help="Check, show, compare and publish the catalog.", no_args_is_help=True)
+
+DEFAULT_FILE = Path("catalog/catalog.yaml")
+CatalogFile = Annotated[Path, typer.Option("--file", help="The catalog that is worked on.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@catalog_app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A catalog file.")] = DEFAULT_FILE, as_json: AsJson = False
+) -> None:
+    """Check a catalog file; every problem is printed with file, line and reason."""
+    from tierline.kit.catalog_file import CatalogRefused, load_catalog
+
+    try:
+        catalog = load_catalog(file)
+    except CatalogRefused as refused:
+        if as_json:
+            found = [{"file": p.file, "line": p.line, "reason": p.reason} for p in refused.problems]
+            typer.echo(json.dumps({"version": None, "problems": found}, indent=2))
+        else:
+            typer.echo(str(refused), err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps({"version": catalog.version, "problems": []}, indent=2))
+    else:
+        sizes = f"{len(catalog.tiers)} tiers, {len(catalog.plans)} plans, {len(catalog.modules)} modules"
+        typer.echo(f"{file}: {sizes}, {len(catalog.offers)} offers, no problems. Version {catalog.version}")
+
+
+@catalog_app.command()
+def show(
+    plan: Annotated[str | None, typer.Argument(help="One plan, by its id.")] = None,
+    version: Annotated[str | None, typer.Option(help="A published version.")] = None,
+    file: CatalogFile = DEFAULT_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Show the catalog, or one plan of it."""
+    from tierline.domain.catalog_record import catalog_record, plan_record
+
+    catalog = _load(version or str(file), file)
+    if plan is not None:
+        chosen = catalog.plan(plan)
+        if chosen is None:
+            known = ", ".join(catalog.plans)
+            raise _failure(f"no plan {plan!r} in catalog {catalog.version}; known: {known}")
+        record = {"version": catalog.version, "id": chosen.id, **plan_record(chosen)}
+        typer.echo(json.dumps(record, indent=2) if as_json else _plan_text(chosen))
+    elif as_json:
+        typer.echo(json.dumps(catalog_record(catalog), indent=2))
+    else:
+        _print_plans(catalog)
+
+
+@catalog_app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="A published version, or a catalog file.")],
+    after: Annotated[str | None, typer.Argument(help="The same; the working file without one.")] = None,
+    file: CatalogFile = DEFAULT_FILE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs between two catalogs."""
+    from tierline.domain.catalog_record import differences
+
+    found = differences(_load(before, file), _load(after or str(file), file))
+    if as_json:
+        rows = [{"place": each.place, "before": each.before, "after": each.after} for each in found]
+        typer.echo(json.dumps({"differences": rows}, indent=2))
+        return
+    for each in found:
+        typer.echo(str(each))
+    if not found:
+        typer.echo("no differences")
+
+
+@catalog_app.command()
+def publish(file: CatalogFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
+    """Publish the catalog as an immutable version beside its file."""
+    from tierline.kit.catalog_file import CatalogRefused, publish_catalog
+
+    try:
+        catalog, new = publish_catalog(file, _published(file))
+    except (CatalogRefused, OSError) as refused:
+        raise _failure(str(refused)) from None
+    target = _published(file) / f"{catalog.version}.yaml"
+    if as_json:
+        typer.echo(json.dumps({"version": catalog.version, "file": str(target), "new": new}, indent=2))
+    else:
+        typer.echo(f"version {catalog.version} {'published' if new else 'is already published'}: {target}")
+
+
+def _load(name: str, file: Path) -> Catalog:
+    """A published version by its name, else the catalog file at that path."""
+    from tierline.kit.catalog_file import CatalogRefused, load_catalog
+
+    published = _published(file) / f"{name}.yaml"
+    path = published if published.name != ".yaml" and published.exists() else Path(name)
+    if not path.exists():
+        raise _failure(f"{name!r} is neither a version in {_published(file)} nor a catalog file")
+    try:
+        return load_catalog(path)
+    except CatalogRefused as refused:
+        raise _failure(str(refused)) from None
+
+
+def _published(file: Path) -> Path:
+    return file.parent / "published"
+
+
+def _failure(text: str) -> typer.Exit:
+    typer.echo(f"error: {text}", err=True)
+    return typer.Exit(1)
+
+
+def _print_plans(catalog: Catalog) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("plan", "tier", "interval", "seats from", "per interval", box=None, pad_edge=False)
+    for plan in catalog.plans.values():
+        table.add_row(
+            plan.id, plan.tier, str(plan.interval), str(plan.minimum_seats), "; ".join(_prices(plan))
+        )
+    console = Console(highlight=False)
+    console.print(f"catalog {catalog.version}")
+    console.print(table)
+    for module in catalog.modules.values():
+        console.print(f"module {module.id}: {module.name}, for {', '.join(sorted(module.tiers))}")
+    for offer in catalog.offers:
+        console.print(
+            f"offer {offer.id}: {offer.percent} % off {', '.join(sorted(offer.plans))}"
+            f" within {offer.within_days} days of renewal"
+        )
+
+
+def _plan_text(plan: Plan) -> str:
+    rows = {
+        "plan": f"{plan.id} ({plan.name})",
+        "tier": plan.tier,
+        "interval": str(plan.interval),
+        "price": "\n          ".join(_prices(plan)),
+        "seats": f"from {plan.minimum_seats}",
+        "features": ", ".join(plan.features),
+        "limits": ", ".join(f"{name} {limit}" for name, limit in plan.limits.items()),
+        "prorated": plan.mode.value,
+        "aliases": "; ".join(f"{channel}: {', '.join(names)}" for channel, names in plan.aliases.items()),
+    }
+    return "\n".join(f"{name:<9} {text}" for name, text in rows.items() if text)
+
+
+def _prices(plan: Plan) -> list[str]:
+    """``EUR 60,000.00 for 50 seats + 1,080.00 a seat``."""
+    from tierline.domain.money import Money
+    from tierline.kit.money_text import format_money
+
+    found = []
+    for currency, price in plan.prices.items():
+        parts = []
+        if price.flat_minor:
+            covers = f" for {price.included} seats" if price.included else ""
+            parts.append(f"{format_money(Money(price.flat_minor, currency))}{covers}")
+        if price.per_seat_minor:
+            parts.append(f"{format_money(Money(price.per_seat_minor, currency))} a seat")
+        found.append(" + ".join(parts) or format_money(Money(0, currency)))
+    return found
