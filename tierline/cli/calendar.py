@@ -13,16 +13,10 @@ if TYPE_CHECKING:
 
 
 def calendar(
-    anchor: Annotated[
-        str, typer.Option(help="Billing day 1-31, or the date or instant that periods count from.")
-    ],
-    start: Annotated[
-        str, typer.Option(help="Where the first period starts: a date, or an instant with offset.")
-    ],
+    anchor: Annotated[str, typer.Option(help="Billing day 1-31, or the date or instant to count from.")],
+    start: Annotated[str, typer.Option(help="Start of the first period: a date, or an instant with offset.")],
     interval: Annotated[str, typer.Option(help="<n>day, week, month, quarter or year, such as 1month.")],
-    count: Annotated[
-        int, typer.Option(min=1, max=10_000, help="How many periods; a first stub counts.")
-    ] = 12,
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="How many; a first stub counts.")] = 12,
     zone: Annotated[
         str | None, typer.Option(help="IANA time zone; adds the instants of each boundary. UTC without one.")
     ] = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tierline.domain.catalog import Catalog, Plan
+    from tierline.domain.catalog import Catalog, Plan, Price
 
 catalog_app = typer.Typer(help="Check, show, compare and publish the catalog.", no_args_is_help=True)
 
@@ -45,6 +45,7 @@ def check(
 def show(
     plan: Annotated[str | None, typer.Argument(help="One plan, by its id.")] = None,
     version: Annotated[str | None, typer.Option(help="A published version.")] = None,
+    currency: Annotated[str, typer.Option(help="The currency of the list of plans.")] = "EUR",
     file: CatalogFile = DEFAULT_FILE,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +63,7 @@ def show(
     elif as_json:
         typer.echo(json.dumps(catalog_record(catalog), indent=2))
     else:
-        _print_plans(catalog)
+        _print_plans(catalog, currency)
 
 
 @catalog_app.command()
@@ -125,15 +126,17 @@ def _failure(text: str) -> typer.Exit:
     return typer.Exit(1)
 
 
-def _print_plans(catalog: Catalog) -> None:
+def _print_plans(catalog: Catalog, currency: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("plan", "tier", "interval", "seats from", "per interval", box=None, pad_edge=False)
+    table = Table(
+        "plan", "tier", "interval", "seats from", f"{currency} per interval", box=None, pad_edge=False
+    )
     for plan in catalog.plans.values():
-        table.add_row(
-            plan.id, plan.tier, str(plan.interval), str(plan.minimum_seats), "; ".join(_prices(plan))
-        )
+        price = plan.prices.get(currency)
+        shown = "not sold" if price is None else _price_text(price, currency)
+        table.add_row(plan.id, plan.tier, str(plan.interval), str(plan.minimum_seats), shown)
     console = Console(highlight=False)
     console.print(f"catalog {catalog.version}")
     console.print(table)
@@ -151,7 +154,7 @@ def _plan_text(plan: Plan) -> str:
         "plan": f"{plan.id} ({plan.name})",
         "tier": plan.tier,
         "interval": str(plan.interval),
-        "price": "\n          ".join(_prices(plan)),
+        "price": "\n          ".join(_price_text(price, name) for name, price in plan.prices.items()),
         "seats": f"from {plan.minimum_seats}",
         "features": ", ".join(plan.features),
         "limits": ", ".join(f"{name} {limit}" for name, limit in plan.limits.items()),
@@ -161,18 +164,15 @@ def _plan_text(plan: Plan) -> str:
     return "\n".join(f"{name:<9} {text}" for name, text in rows.items() if text)
 
 
-def _prices(plan: Plan) -> list[str]:
-    """``EUR 60,000.00 for 50 seats + 1,080.00 a seat``."""
+def _price_text(price: Price, currency: str) -> str:
+    """``€60,000.00 for 50 seats + €1,080.00 a seat``."""
     from tierline.domain.money import Money
     from tierline.kit.money_text import format_money
 
-    found = []
-    for currency, price in plan.prices.items():
-        parts = []
-        if price.flat_minor:
-            covers = f" for {price.included} seats" if price.included else ""
-            parts.append(f"{format_money(Money(price.flat_minor, currency))}{covers}")
-        if price.per_seat_minor:
-            parts.append(f"{format_money(Money(price.per_seat_minor, currency))} a seat")
-        found.append(" + ".join(parts) or format_money(Money(0, currency)))
-    return found
+    parts = []
+    if price.flat_minor or not price.per_seat_minor:
+        covers = f" for {price.included} seats" if price.included else ""
+        parts.append(f"{format_money(Money(price.flat_minor, currency))}{covers}")
+    if price.per_seat_minor:
+        parts.append(f"{format_money(Money(price.per_seat_minor, currency))} a seat")
+    return " + ".join(parts)

@@ -17,9 +17,7 @@ def quote(
         Path, typer.Option(help="JSON file with account, subscription and change; - reads standard input.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the quote as JSON.")] = False,
-    as_table: Annotated[
-        bool, typer.Option("--table", help="Print the quote as a table (the default).")
-    ] = False,
+    as_table: Annotated[bool, typer.Option("--table", help="Print a table (the default).")] = False,
     locale: Annotated[str, typer.Option(help="How amounts are written in the table, such as de-DE.")] = "en",
 ) -> None:
     """Price a change of a subscription to the cent, without any server."""

@@ -181,9 +181,7 @@ def _item(fields: Fields) -> Item:
     minor = fields.whole(name)
     list_minor = minor * quantity if name == "unit_minor" else minor
     if minor < 0 or list_minor > MOST_MINOR:
-        raise InputRefused(
-            fields.where(name), f"{minor} is no price: it must come to 0 to {MOST_MINOR} in all"
-        )
+        raise InputRefused(fields.where(name), f"{minor} is no price from 0 to {MOST_MINOR} in all")
     return Item(
         fields.text("id"),
         fields.text("plan"),

@@ -96,15 +96,11 @@ class Fields:
 
     def moment(self, name: str) -> Moment:
         """A date (local midnight) or an instant with its offset."""
-        return self._parsed(
-            name, moment_from, "must be a date (2024-05-12) or an instant (2024-05-12T09:00:00Z)"
-        )
+        return self._parsed(name, moment_from, "must be a date or an instant such as 2024-05-12T09:00:00Z")
 
     def interval(self, name: str) -> Interval:
         """``<n>(day|week|month|quarter|year)``."""
-        return self._parsed(
-            name, Interval.parse, "must be <n>day, week, month, quarter or year, such as 1month"
-        )
+        return self._parsed(name, Interval.parse, "must be <n>day, week, month, quarter or year")
 
     def choice(self, name: str, choices: type[Choice]) -> Choice:
         """One of the values of an enum."""

@@ -24,8 +24,9 @@ class LineKind(StrEnum):
 class Line:
     """One signed amount (a charge positive, a credit negative) and where it comes from.
 
-    ``numerator`` of ``denominator`` (unreduced) is the share of the whole interval, or of the invoiced row
-    with the index ``invoiced_index``; ``whole_minor`` is that interval's price or that row's amount. Day-based modes give local dates, ``second`` the moments themselves.
+    ``numerator`` of ``denominator`` (unreduced) is the share of ``whole_minor``: the price of the whole
+    interval, or the amount of the invoiced row with the index ``invoiced_index``. Day-based modes give
+    local dates, ``second`` the moments themselves.
     """
 
     kind: LineKind

@@ -57,9 +57,7 @@ def quote_scenario(document: object, exponents: Mapping[str, int]) -> Quote:
 def _account(fields: Fields, exponents: Mapping[str, int]) -> AccountTerms:
     currency = fields.text("currency")
     if currency not in exponents:
-        raise InputRefused(
-            fields.where("currency"), f"{currency!r} is not an ISO 4217 currency with a minor unit"
-        )
+        raise InputRefused(fields.where("currency"), f"{currency!r} is not in ISO 4217, or has no minor unit")
     return AccountTerms(
         fields.text("time_zone"),
         currency,
