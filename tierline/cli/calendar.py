@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tierline.cli.options import Json
+from tierline.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from tierline.domain.calendar import Interval, Moment, Period
@@ -20,7 +22,7 @@ def calendar(
     zone: Annotated[
         str | None, typer.Option(help="IANA time zone; adds the instants of each boundary. UTC without one.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print billing periods. They return to the anchor day after a short month and never drift."""
     from tierline.domain.calendar import check_moment, periods, zone_named
@@ -45,10 +47,9 @@ def calendar(
         raise typer.BadParameter("the calendar ends before that many periods", param_hint="--count") from None
     rows = [_row(period, zone, by_instant=_has_instant(chosen_anchor, chosen_start)) for period in found]
     if as_json:
-        typer.echo(json.dumps({"periods": rows}, indent=2))
-        return
-    for row in rows:
-        typer.echo("  ".join(row.values()))
+        print_json({"periods": rows})
+    else:
+        print_table([*rows[0]], [[*row.values()] for row in rows])
 
 
 def _anchor(text: str) -> int | Moment:

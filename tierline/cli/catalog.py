@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tierline.cli.errors import CommandError
+from tierline.cli.options import Json
+from tierline.cli.output import console, print_json, print_table
 
 if TYPE_CHECKING:
     from tierline.domain.catalog import Catalog, Plan, Price
@@ -15,12 +18,11 @@ catalog_app = typer.Typer(help="Check, show, compare and publish the catalog.", 
 
 DEFAULT_FILE = Path("catalog/catalog.yaml")
 CatalogFile = Annotated[Path, typer.Option("--file", help="The catalog that is worked on.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @catalog_app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A catalog file.")] = DEFAULT_FILE, as_json: AsJson = False
+    file: Annotated[Path, typer.Argument(help="A catalog file.")] = DEFAULT_FILE, as_json: Json = False
 ) -> None:
     """Check a catalog file; every problem is printed with file, line and reason."""
     from tierline.kit.catalog_file import CatalogRefused, load_catalog
@@ -30,12 +32,12 @@ def check(
     except CatalogRefused as refused:
         if as_json:
             found = [{"file": p.file, "line": p.line, "reason": p.reason} for p in refused.problems]
-            typer.echo(json.dumps({"version": None, "problems": found}, indent=2))
+            print_json({"version": None, "problems": found})
         else:
             typer.echo(str(refused), err=True)
         raise typer.Exit(1) from None
     if as_json:
-        typer.echo(json.dumps({"version": catalog.version, "problems": []}, indent=2))
+        print_json({"version": catalog.version, "problems": []})
     else:
         sizes = f"{len(catalog.tiers)} tiers, {len(catalog.plans)} plans, {len(catalog.modules)} modules"
         typer.echo(f"{file}: {sizes}, {len(catalog.offers)} offers, no problems. Version {catalog.version}")
@@ -47,7 +49,7 @@ def show(
     version: Annotated[str | None, typer.Option(help="A published version.")] = None,
     currency: Annotated[str, typer.Option(help="The currency of the list of plans.")] = "EUR",
     file: CatalogFile = DEFAULT_FILE,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Show the catalog, or one plan of it."""
     from tierline.domain.catalog_record import catalog_record, plan_record
@@ -57,11 +59,13 @@ def show(
         chosen = catalog.plan(plan)
         if chosen is None:
             known = ", ".join(catalog.plans)
-            raise _failure(f"no plan {plan!r} in catalog {catalog.version}; known: {known}")
-        record = {"version": catalog.version, "id": chosen.id, **plan_record(chosen)}
-        typer.echo(json.dumps(record, indent=2) if as_json else _plan_text(chosen))
+            raise CommandError(f"no plan {plan!r} in catalog {catalog.version}; known: {known}")
+        if as_json:
+            print_json({"version": catalog.version, "id": chosen.id, **plan_record(chosen)})
+        else:
+            typer.echo(_plan_text(chosen))
     elif as_json:
-        typer.echo(json.dumps(catalog_record(catalog), indent=2))
+        print_json(catalog_record(catalog))
     else:
         _print_plans(catalog, currency)
 
@@ -71,7 +75,7 @@ def diff(
     before: Annotated[str, typer.Argument(help="A published version, or a catalog file.")],
     after: Annotated[str | None, typer.Argument(help="The same; the working file without one.")] = None,
     file: CatalogFile = DEFAULT_FILE,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Show what differs between two catalogs."""
     from tierline.domain.catalog_record import differences
@@ -79,7 +83,7 @@ def diff(
     found = differences(_load(before, file), _load(after or str(file), file))
     if as_json:
         rows = [{"place": each.place, "before": each.before, "after": each.after} for each in found]
-        typer.echo(json.dumps({"differences": rows}, indent=2))
+        print_json({"differences": rows})
         return
     for each in found:
         typer.echo(str(each))
@@ -88,17 +92,17 @@ def diff(
 
 
 @catalog_app.command()
-def publish(file: CatalogFile = DEFAULT_FILE, as_json: AsJson = False) -> None:
+def publish(file: CatalogFile = DEFAULT_FILE, as_json: Json = False) -> None:
     """Publish the catalog as an immutable version beside its file."""
     from tierline.kit.catalog_file import CatalogRefused, publish_catalog
 
     try:
         catalog, new = publish_catalog(file, _published(file))
     except (CatalogRefused, OSError) as refused:
-        raise _failure(str(refused)) from None
+        raise CommandError(str(refused)) from None
     target = _published(file) / f"{catalog.version}.yaml"
     if as_json:
-        typer.echo(json.dumps({"version": catalog.version, "file": str(target), "new": new}, indent=2))
+        print_json({"version": catalog.version, "file": str(target), "new": new})
     else:
         typer.echo(f"version {catalog.version} {'published' if new else 'is already published'}: {target}")
 
@@ -110,43 +114,36 @@ def _load(name: str, file: Path) -> Catalog:
     published = _published(file) / f"{name}.yaml"
     path = published if published.name != ".yaml" and published.exists() else Path(name)
     if not path.exists():
-        raise _failure(f"{name!r} is neither a version in {_published(file)} nor a catalog file")
+        raise CommandError(f"{name!r} is neither a version in {_published(file)} nor a catalog file")
     try:
         return load_catalog(path)
     except CatalogRefused as refused:
-        raise _failure(str(refused)) from None
+        raise CommandError(str(refused)) from None
 
 
 def _published(file: Path) -> Path:
     return file.parent / "published"
 
 
-def _failure(text: str) -> typer.Exit:
-    typer.echo(f"error: {text}", err=True)
-    return typer.Exit(1)
-
-
 def _print_plans(catalog: Catalog, currency: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        "plan", "tier", "interval", "seats from", f"{currency} per interval", box=None, pad_edge=False
-    )
-    for plan in catalog.plans.values():
+    def shown(plan: Plan) -> str:
         price = plan.prices.get(currency)
-        shown = "not sold" if price is None else _price_text(price, currency)
-        table.add_row(plan.id, plan.tier, str(plan.interval), str(plan.minimum_seats), shown)
-    console = Console(highlight=False)
-    console.print(f"catalog {catalog.version}")
-    console.print(table)
+        return "not sold" if price is None else _price_text(price, currency)
+
+    print_table(
+        ("plan", "tier", "interval", ">seats from", f"{currency} per interval"),
+        (
+            (plan.id, plan.tier, str(plan.interval), str(plan.minimum_seats), shown(plan))
+            for plan in catalog.plans.values()
+        ),
+    )
     for module in catalog.modules.values():
-        console.print(f"module {module.id}: {module.name}, for {', '.join(sorted(module.tiers))}")
+        console().print(f"module {module.id}: {module.name}, for {', '.join(sorted(module.tiers))}")
     for offer in catalog.offers:
-        console.print(
-            f"offer {offer.id}: {offer.percent} % off {', '.join(sorted(offer.plans))}"
-            f" within {offer.within_days} days of renewal"
-        )
+        plans = ", ".join(sorted(offer.plans))
+        window = f"within {offer.within_days} days of renewal"
+        console().print(f"offer {offer.id}: {offer.percent} % off {plans} {window}")
+    console().print(f"version {catalog.version}")
 
 
 def _plan_text(plan: Plan) -> str:

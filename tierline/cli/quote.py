@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from tierline.domain.quote import Quote
+from tierline.cli.errors import CommandError
+from tierline.cli.options import Json
+from tierline.cli.output import console, print_json
 
 
 def quote(
-    scenario: Annotated[
-        Path, typer.Option(help="JSON file with account, subscription and change; - reads standard input.")
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the quote as JSON.")] = False,
+    scenario: Annotated[Path, typer.Option(help="JSON file; - reads standard input. See docs/money.md.")],
+    as_json: Json = False,
     as_table: Annotated[bool, typer.Option("--table", help="Print a table (the default).")] = False,
     locale: Annotated[str, typer.Option(help="How amounts are written in the table, such as de-DE.")] = "en",
 ) -> None:
@@ -33,26 +31,17 @@ def quote(
     try:
         answer = quote_scenario(load_document(scenario), exponents())
     except InputRefused as refused:
-        typer.echo(f"error: {refused}", err=True)
-        raise typer.Exit(1) from None
+        raise CommandError(str(refused), "docs/money.md lists the fields of a scenario.") from None
     if as_json:
-        typer.echo(json.dumps(quote_record(answer, zone_named(answer.zone)), indent=2))
-    else:
-        _print_table(answer, locale)
-
-
-def _print_table(answer: Quote, locale: str) -> None:
-    from babel import UnknownLocaleError
-    from rich.console import Console
+        print_json(quote_record(answer, zone_named(answer.zone)))
+        return
 
     from tierline.cli.quote_table import quote_table, totals
+    from tierline.kit.money_text import LocaleUnknown
 
     try:
-        lines, sums = quote_table(answer, locale), totals(answer, locale)
-    except (UnknownLocaleError, ValueError):
-        raise typer.BadParameter(
-            f"{locale!r} is not a locale such as en or de-DE", param_hint="--locale"
-        ) from None
-    console = Console(highlight=False)
-    console.print(lines)
-    console.print(sums)
+        tables = quote_table(answer, locale), totals(answer, locale)
+    except LocaleUnknown as unknown:
+        raise typer.BadParameter(str(unknown), param_hint="--locale") from None
+    for table in tables:
+        console().print(table)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psycopg
 
@@ -19,6 +20,7 @@ from tierline.kit.settings import Settings
 from tierline.local.cleanup import end_orphans
 from tierline.local.folder import DataFolder
 from tierline.local.stack import LocalStack
+from tierline.local.workers import WORKERS
 from tierline.verify.check import check
 from tierline.workload.accounts import SampleSubscription, sample_subscriptions
 from tierline.workload.orders import SampleOrders
@@ -53,12 +55,20 @@ class DemoPlan:
     data: Path
 
 
-def run_demo(plan: DemoPlan, screen: Screen, started_ms: float) -> Summary:
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What was found, and what to look at next: (what it shows, the command)."""
+
+    summary: Summary
+    next_commands: Sequence[tuple[str, str]]
+
+
+def run_demo(plan: DemoPlan, screen: Screen, started_ms: float) -> DemoResult:
     """Start, import, publish, wait, check, stop. Raises RunFailed, or StackError from the servers."""
     _clear(plan.data)
     with LocalStack(
         plan.data,
-        workers=bootstrap.WORKERS,
+        workers=WORKERS,
         prepare=bootstrap.prepare,
         environment={"TIERLINE_PAYMENT__DECLINE_RATE": str(DECLINE_RATE)},
         notice=screen.step,
@@ -73,9 +83,31 @@ def run_demo(plan: DemoPlan, screen: Screen, started_ms: float) -> Summary:
         report = check(target_of(settings), CHECK_WAIT_S)
         with psycopg.connect(settings.database_url.get_secret_value()) as connection:
             tiers = visible_tiers(connection)
+            example = _example_order(connection)
     summary = summarise([p.record for p in published], report, tiers, started_ms)
     (plan.data / "summary.json").write_text(json.dumps(summary.as_json(), indent=2) + "\n")
-    return summary
+    return DemoResult(summary, _next_commands(plan.data, example))
+
+
+def _example_order(connection: psycopg.Connection[Any]) -> str | None:
+    """A completed order that a gateway was asked about: it has the longest story to tell."""
+    row = connection.execute(
+        "SELECT order_id::text FROM read.order_status WHERE state = 'COMPLETED' AND payment_id IS NOT NULL"
+        " ORDER BY received_at DESC LIMIT 1"
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def _next_commands(data: Path, order_id: str | None) -> Sequence[tuple[str, str]]:
+    order = [("one order", f"tierline orders show {order_id}")] if order_id else []
+    return [
+        ("start it again", f"tierline up --detach --data {data}"),
+        *order,
+        ("tiers in SQL", "tierline psql -c 'select * from read.tier_status limit 5'"),
+        ("check again", "tierline verify"),
+        ("the topics", "tierline topics"),
+        ("stop it", f"tierline down --data {data}"),
+    ]
 
 
 def _clear(data: Path) -> None:

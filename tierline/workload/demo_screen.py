@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -121,19 +120,6 @@ def _promise(console: Console, summary: Summary) -> None:
     first = summary.seconds_to_first_result
     if first is not None:
         console.print(f" first result      {first:.1f} s after the command", highlight=False)
-
-
-def next_commands(data: Path, order_id: str | None, dead_channel: str | None) -> Sequence[tuple[str, str]]:
-    """What to try next, each as (what it shows, the command); the first one starts the stack again."""
-    commands = [("start it again", f"tierline up --detach --data {data}")]
-    if order_id:
-        commands.append(("one order", f"tierline orders show {order_id}"))
-    commands.append(("tiers in SQL", "tierline psql -c 'select * from read.tier_status limit 5'"))
-    commands.append(("check again", "tierline verify"))
-    if dead_channel:
-        commands.append(("the topics", "tierline topics"))
-    commands.append(("stop it", f"tierline down --data {data}"))
-    return commands
 
 
 def show_next(console: Console, commands: Sequence[tuple[str, str]]) -> None:

@@ -215,7 +215,7 @@ class SampleOrders:
         broken = self._rng.choice(
             (
                 text[: len(text) // 2],
-                text.replace('"seats"', '"sets"').replace('"action"', '"aktion"'),
+                text.replace('"target"', '"targt"').replace('"action"', '"aktion"'),
                 text.replace(": 12", ": NaN"),
                 text.replace(": 12", ": 123456789012345678901234567890"),
                 text.replace("{", "{" + text[1 : text.index(",") + 1], 1),
