@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from tierline.kit.settings import CURRENT_POINTER
 from tierline.local.errors import StackError
 from tierline.local.process import ProcessRef
 
@@ -107,6 +108,16 @@ class DataFolder:
                 f"{self.state_file} is not readable as the state of a stack: {cause}.",
                 "Remove that file; if servers of it still run, stop them by hand (ps, kill).",
             ) from cause
+
+    def make_current(self) -> None:
+        """Let commands in this working directory that name no folder find this one."""
+        CURRENT_POINTER.parent.mkdir(parents=True, exist_ok=True)
+        CURRENT_POINTER.write_text(f"{self.path}\n")
+
+    def forget_current(self) -> None:
+        """Undo ``make_current``, unless another folder has become the current one."""
+        if CURRENT_POINTER.exists() and CURRENT_POINTER.read_text().strip() == str(self.path):
+            CURRENT_POINTER.unlink()
 
     def write_state(self, state: StackState) -> None:
         """Replace the state file as a whole."""

@@ -7,17 +7,16 @@ import signal
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tierline.local.artifacts import KAFKA_VERSION
 from tierline.local.errors import StackError
 from tierline.local.java import Java
-from tierline.local.ports import LOOPBACK, is_listening
+from tierline.local.ports import LOOPBACK
+from tierline.local.probe import kafka_answers
 from tierline.local.process import Command, tail
 from tierline.local.server import StopMode
 
 FORMAT_TIMEOUT_S = 120
-METADATA_TIMEOUT_S = 1.0
 # A 4 MiB record plus its batch overhead, headers and some room.
 LARGEST_RECORD_BYTES = 6 * 1024 * 1024
 JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
@@ -125,20 +124,7 @@ class Kafka:
 
     def is_ready(self) -> bool:
         """Ask for the cluster metadata; a broker that has registered itself is in it."""
-        if not is_listening(self.port):
-            return False
-        from confluent_kafka import KafkaException
-        from confluent_kafka.admin import AdminClient
-
-        quiet: dict[str, Any] = {
-            "bootstrap.servers": self.address,
-            "log_level": 0,
-            "error_cb": lambda _: None,
-        }
-        try:
-            return bool(AdminClient(quiet).list_topics(timeout=METADATA_TIMEOUT_S).brokers)
-        except KafkaException:
-            return False
+        return kafka_answers(self.address)
 
     def settle(self) -> None:
         """Nothing is left to do: topics are created by whoever declares them."""

@@ -75,12 +75,3 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def is_listening(port: int, timeout_s: float = 0.5) -> bool:
-    """Tell whether something accepts connections on the loopback port."""
-    try:
-        socket.create_connection((LOOPBACK, port), timeout_s).close()
-    except OSError:
-        return False
-    return True

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tierline.local.errors import StackError
 from tierline.local.folder import write_secret
-from tierline.local.ports import LOOPBACK, is_listening
+from tierline.local.ports import LOOPBACK
+from tierline.local.probe import postgres_answers
 from tierline.local.process import Command, tail
 from tierline.local.server import StopMode
 
@@ -23,7 +24,6 @@ DATABASES = ("tierline", "registry")
 # PostgreSQL refuses to run as root; this user exists everywhere and owns nothing.
 UNPRIVILEGED_USER = "nobody"
 INITDB_TIMEOUT_S = 120
-CONNECT_TIMEOUT_S = 2
 OPTIONS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
@@ -118,16 +118,7 @@ class Postgres:
 
     def is_ready(self) -> bool:
         """Ask ``SELECT 1``."""
-        if not is_listening(self.port):
-            return False
-        import psycopg
-
-        try:
-            with psycopg.connect(self.url("postgres"), connect_timeout=CONNECT_TIMEOUT_S) as connection:
-                connection.execute("SELECT 1")
-        except psycopg.OperationalError:
-            return False
-        return True
+        return postgres_answers(self.url("postgres"))
 
     def settle(self) -> None:
         """Create the databases that are missing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +10,12 @@ from tierline.local.artifacts import REGISTRY_VERSION
 from tierline.local.java import Java
 from tierline.local.ports import LOOPBACK
 from tierline.local.postgres import ROLE, Postgres
+from tierline.local.probe import registry_answers
 from tierline.local.process import Command
 from tierline.local.server import StopMode
 
 DATABASE = "registry"
 API = "/apis/ccompat/v7"
-REQUEST_TIMEOUT_S = 2.0
 JVM = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 
 
@@ -78,14 +77,7 @@ class Registry:
 
     def is_ready(self) -> bool:
         """Ask ``GET /subjects``."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=REQUEST_TIMEOUT_S)
-        try:
-            connection.request("GET", f"{API}/subjects")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return registry_answers(self.address)
 
     def settle(self) -> None:
         """Nothing is left to do: subjects are registered by whoever owns the schemas."""
