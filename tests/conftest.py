@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--stack", action="store_true", help="start the local stack and run the tests that need it"
     )
+    group.addoption("--seed", type=int, help="repeat a fault run with the seed that it printed")
     group.addoption("--stack-data", metavar="DIR", help="with --stack: use the stack that runs in DIR")
 
 

@@ -1,0 +1,58 @@
+"""A broker that restarts and a database that is away: the pipeline waits and then goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.pipeline import (
+    InFlight,
+    Traffic,
+    opened_samples,
+    seeded,
+    settled_and_clean,
+    wait_for,
+)
+from tierline import bootstrap
+from tierline.local.stack import LocalStack
+from tierline.local.workers import WORKERS
+
+AWAY_S = 20.0
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[LocalStack]:
+    """Servers and workers of the test's own: it is going to stop them."""
+    environment = {"TIERLINE_KAFKA__SESSION_TIMEOUT_MS": "6000"}
+    with LocalStack(
+        tmp_path, usual_ports=False, workers=WORKERS, prepare=bootstrap.prepare, environment=environment
+    ) as stack:
+        yield stack
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(420)
+def test_servers_that_go_away_and_come_back_lose_nothing(
+    stack: LocalStack, pytestconfig: pytest.Config
+) -> None:
+    """The broker is killed and restarted, then PostgreSQL is away for 20 s, both under load."""
+    _, seed = seeded(pytestconfig.getoption("--seed"))
+    settings = stack.settings
+    in_flight = InFlight(settings)
+    samples = opened_samples(settings, 600, seed, "servers")
+    with Traffic(settings, samples, seed, 4_500, 75, name="servers") as traffic:
+        wait_for(lambda: bool(in_flight.remaining()), "records are under way")
+        stack.kafka.kill9()
+        stack.kafka.start()
+        wait_for(lambda: bool(in_flight.remaining()), "records are under way again")
+        stack.postgres.stop(mode="immediate")
+        back_at = time.monotonic() + AWAY_S
+        wait_for(lambda: time.monotonic() > back_at, "PostgreSQL was away long enough", AWAY_S + 5)
+        stack.postgres.start()
+        assert traffic.running, "the traffic ended before the last fault: the run does not count"
+    report = settled_and_clean(settings, traffic, 180)
+
+    assert report.tallies["partner"].completed

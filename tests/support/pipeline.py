@@ -1,0 +1,157 @@
+"""A whole pipeline for one test: prepared servers, workers of its own, traffic, and the final check."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+
+from tests.support.stack import environment_of
+from tierline import bootstrap
+from tierline.kit.clock import SystemClock
+from tierline.kit.settings import Settings
+from tierline.local.workers import WORKERS, WorkerGroup
+from tierline.verify.check import Report, check
+from tierline.verify.evidence import Place
+from tierline.verify.waiting import ProgressReader, Remaining
+from tierline.workload.accounts import SampleSubscription, sample_subscriptions
+from tierline.workload.orders import SampleOrders
+from tierline.workload.publishing import OpenLoop
+from tierline.workload.running import open_samples, target_of
+
+POLL_S = 0.01
+QUICK_SESSION_MS = 3_000
+
+
+def quickly_rebalancing(settings: Settings, **payment: float) -> Settings:
+    """The settings with a short session timeout, so that a killed member is missed soon."""
+    kafka = settings.kafka.model_copy(
+        update={"session_timeout_ms": QUICK_SESSION_MS, "heartbeat_interval_ms": 500}
+    )
+    return settings.model_copy(
+        update={"kafka": kafka, "payment": settings.payment.model_copy(update=payment)}
+    )
+
+
+@contextmanager
+def running_workers(settings: Settings, logs: Path) -> Iterator[WorkerGroup]:
+    """Topics, tables and subjects made, and one worker of each kind running."""
+    bootstrap.prepare(settings)
+    logs.mkdir(parents=True, exist_ok=True)
+    with WorkerGroup(WORKERS, logs, environment_of(settings)) as workers:
+        yield workers
+
+
+def opened_samples(settings: Settings, count: int, seed: int, name: str) -> list[SampleSubscription]:
+    """``count`` sample subscriptions, opened through the running workers."""
+    today = datetime.now(UTC).date()
+    samples = list(sample_subscriptions(count, seed, today, bootstrap.catalog(settings), name))
+    open_samples(settings, samples, lambda *_: None)
+    return samples
+
+
+def wait_for(outcome: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:
+    """Poll until ``outcome`` holds; fails with ``what`` after ``limit_s`` seconds."""
+    deadline = time.monotonic() + limit_s
+    while not outcome():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {limit_s:.0f} s still not: {what}")
+        time.sleep(POLL_S)
+
+
+@dataclass
+class Traffic:
+    """Orders published in the background, with a log of the client's own: what the broker took."""
+
+    settings: Settings
+    samples: list[SampleSubscription]
+    seed: int
+    intents: int
+    rate: float
+    name: str = "faults"
+    acknowledged: dict[Place, int] = field(default_factory=dict)
+    _thread: threading.Thread = field(init=False)
+    _error: BaseException | None = field(init=False, default=None)
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._run, name="traffic")
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.join()
+        if self._error is not None and error is None:
+            raise self._error
+
+    @property
+    def running(self) -> bool:
+        """Whether records are still being published."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            loop = OpenLoop(bootstrap.producer(self.settings, "traffic"), SystemClock(), self.rate)
+            orders = SampleOrders(self.samples, self.seed, self.name)
+            for publication in loop.run(orders.take(self.intents)):
+                del publication
+            for sent in loop.publications:
+                taken = sent.delivery
+                if taken is not None:
+                    place = Place(taken.topic, taken.partition, taken.offset)
+                    self.acknowledged[place] = sent.record.intents
+        except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
+            self._error = error
+
+
+@dataclass
+class InFlight:
+    """Looks at what is under way, so that a fault can be shown to have hit something."""
+
+    settings: Settings
+
+    def remaining(self) -> list[Remaining]:
+        """What every consumer still has before it."""
+        with psycopg.connect(self.settings.database_url.get_secret_value()) as connection:
+            kafka = self.settings.kafka
+            with closing(ProgressReader(kafka.bootstrap_servers, kafka.topic_prefix, connection)) as progress:
+                return progress.remaining()
+
+    def wait_for_work(self, consumer: str) -> int:
+        """Wait until ``consumer`` has records before it; returns how many."""
+        found = 0
+
+        def busy() -> bool:
+            nonlocal found
+            found = sum(part.records for part in self.remaining() if part.consumer == consumer)
+            return found > 0
+
+        wait_for(busy, f"{consumer} has something to do")
+        return found
+
+
+def settled_and_clean(settings: Settings, traffic: Traffic, limit_s: float = 120.0) -> Report:
+    """Wait for the last outcome, run the check, and hold it against the client's own log."""
+    report = check(target_of(settings), limit_s)
+    broken = [f"{f.invariant}: {f.first}" for f in report.findings if not f.holds]
+    assert not broken, broken
+    outcomes = sum(tally.outcomes for tally in report.tallies.values())
+    assert sum(traffic.acknowledged.values()) == outcomes
+    return report
+
+
+def seeded(request_seed: int | None) -> tuple[random.Random, int]:
+    """A generator and its seed; the seed is printed, so a failing run can be repeated."""
+    seed = request_seed if request_seed is not None else random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}: repeat with --seed {seed}")  # noqa: T201 - pytest shows it with a failure
+    return random.Random(seed), seed
