@@ -1,0 +1,70 @@
+"""``tierline verify``: the independent check of everything that was promised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tierline.cli.options import Data, Json
+from tierline.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from tierline.verify.check import Report
+
+
+def verify(
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until nothing is under way any more.")] = False,
+    wait_seconds: Annotated[
+        float, typer.Option(min=1, help="With --wait: how long at most, in seconds.")
+    ] = 300,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Recompute every promise from the raw topics, the store, the events and the read models.
+
+    Exit code 1 when an invariant is broken, with the first offender of each.
+    """
+    from tierline.cli.errors import CommandError
+    from tierline.kit.settings import load_settings
+    from tierline.verify.check import StillRunning, check
+    from tierline.verify.reading import EvidenceMissing
+    from tierline.workload.running import target_of
+
+    try:
+        report = check(target_of(load_settings(data)), wait_seconds if wait else 0)
+    except StillRunning as busy:
+        raise CommandError(f"{busy}.", "Wait for it: tierline verify --wait") from None
+    except EvidenceMissing as missing:
+        raise CommandError(f"{missing}.", "Publish something first: tierline demo") from None
+    if json:
+        print_json(_as_json(report))
+    else:
+        _show(report)
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    return {
+        "clean": report.clean,
+        "records": report.records,
+        "events": report.events,
+        "invariants": [
+            {"name": f.invariant, "checked": f.checked, "broken": f.broken, "first": f.first}
+            for f in report.findings
+        ],
+    }
+
+
+def _show(report: Report) -> None:
+    rows = [
+        ("✓" if found.holds else "✗", found.invariant, f"{found.checked:,}", f"{found.broken:,}")
+        for found in report.findings
+    ]
+    print_table(("", "invariant", ">checked", ">broken"), rows)
+    for found in report.findings:
+        if not found.holds:
+            typer.echo(f"\n✗ {found.invariant}\n  first: {found.first}")
+    verdict = "clean" if report.clean else "BROKEN"
+    typer.echo(f"\n{verdict}: {report.records:,} records, {report.events:,} events")
