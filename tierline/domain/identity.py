@@ -12,6 +12,8 @@ from uuid import UUID
 NAMESPACE = UUID("5c1f1c7e-0f0b-5c1e-9d3a-7e1f5a4d2b10")
 SEPARATOR = "\x1f"
 _NAMESPACE_BYTES = NAMESPACE.bytes
+# The hex digit that carries the variant bits: of any digit, the one with its two highest bits set to 10.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def uuid_of(*parts: str) -> str:
@@ -20,11 +22,8 @@ def uuid_of(*parts: str) -> str:
     Written out because ``uuid.uuid5`` costs three times as much and this runs for every record.
     """
     name = SEPARATOR.join(parts).encode("utf-8", "surrogatepass")
-    digest = bytearray(hashlib.sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).digest()[:16])
-    digest[6] = (digest[6] & 0x0F) | 0x50
-    digest[8] = (digest[8] & 0x3F) | 0x80
-    h = digest.hex()
-    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+    h = hashlib.sha1(_NAMESPACE_BYTES + name, usedforsecurity=False).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:32]}"
 
 
 def order_command_id(channel: str, source: str, reference: str, subscription_id: str, kind: str) -> str:
@@ -60,3 +59,8 @@ def dead_letter_id_of(group: str, topic: str, partition: int, offset: int, inten
 def reply_id_of(topic: str, partition: int, offset: int, intent_index: int, outcome: str) -> str:
     """Identity of a reply: one per intent and outcome, so a repeat is recognised."""
     return uuid_of("reply", topic, str(partition), str(offset), str(intent_index), outcome)
+
+
+def correlation_id_of(topic: str, partition: int, offset: int) -> str:
+    """What everything that comes of one original record has in common."""
+    return uuid_of("correlation", topic, str(partition), str(offset))

@@ -1,0 +1,166 @@
+"""From an intent and its subscription to the command on ``oms.commands.v1``.
+
+``Normalizer`` goes from the intent's fields straight to Avro bytes, through a writer that is generated
+per channel. ``order_command`` says the same as a value; the bytes of both are equal, by test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from schemas.avsc import COMMANDS_SUBJECT, load_schema
+from schemas.codec import frame_header
+from schemas.writer import specialise
+from streams.intent import Intent, content_digest
+from streams.pipeline import CHANNELS
+from streams.resolve import Resolved
+from tierline.domain.commands import Command, Origin, PlaceOrder
+from tierline.domain.identity import correlation_id_of, order_command_id
+from tierline.kit.partitioner import partition_of
+
+PLACE_ORDER = PlaceOrder.__name__
+COMMAND_TYPE_HEADER = ("type", PLACE_ORDER.encode())
+
+# The order of the arguments in Normalizer.command.
+_VARYING = (
+    "command_id",
+    "account_id",
+    "subscription_id",
+    "source",
+    "source_ref",
+    "origin.partition",
+    "origin.offset",
+    "intent_index",
+    "intent_count",
+    "received_at",
+    "actor",
+    "correlation_id",
+    "digest",
+    "traceparent",
+    "body.plan",
+    "body.seats",
+    "body.modules",
+    "body.effective",
+    "body.payment_method",
+    "body.requested_by",
+    "body.requested_at",
+    "body.unavailable",
+    "body.validate_only",
+)
+
+
+class Framed(NamedTuple):
+    """A command ready to be sent: its account and partition, key and value bytes, and its identity."""
+
+    account_id: str
+    partition: int
+    key: bytes
+    value: bytes
+    command_id: str
+
+
+class Normalizer:
+    """Makes commands for one deployment. Build one per process: it compiles a writer per channel."""
+
+    def __init__(
+        self, schema_id: int, *, tenant_id: str, livemode: bool, app_version: str, partitions: int
+    ) -> None:
+        self._partitions = partitions
+        fixed = {
+            "tenant_id": tenant_id,
+            "livemode": livemode,
+            "app_version": app_version,
+            "type": PLACE_ORDER,
+        }
+        self._writers: dict[str, Callable[..., bytes]] = {
+            channel.name: specialise(
+                load_schema(COMMANDS_SUBJECT),
+                constants={**fixed, "channel": channel.name, "origin.topic": channel.topic.name},
+                parameters=_VARYING,
+                branches={"body": PLACE_ORDER},
+                prefix=frame_header(schema_id),
+            ).write
+            for channel in CHANNELS.values()
+        }
+
+    def command(self, intent: Intent, resolved: Resolved) -> Framed:
+        """The command of ``intent`` for the account and subscription that it was resolved to."""
+        account_id, subscription_id = resolved.account_id, resolved.subscription_id
+        topic, partition, offset = intent.origin_topic, intent.origin_partition, intent.origin_offset
+        command_id = _command_id(intent, subscription_id)
+        requested_by = intent.requested_by
+        value = self._writers[intent.channel](
+            command_id,
+            account_id,
+            subscription_id,
+            intent.source,
+            intent.reference,
+            partition,
+            offset,
+            intent.intent_index,
+            intent.intent_count,
+            intent.received_at,
+            requested_by,
+            correlation_id_of(topic, partition, offset),
+            content_digest(subscription_id, intent),
+            intent.traceparent,
+            intent.plan,
+            intent.seats,
+            intent.modules,
+            intent.effective,
+            intent.payment_method,
+            requested_by,
+            intent.requested_at,
+            intent.unavailable,
+            intent.validate_only,
+        )
+        return Framed(
+            account_id, partition_of(account_id, self._partitions), account_id.encode(), value, command_id
+        )
+
+
+def order_command(
+    intent: Intent, resolved: Resolved, *, tenant_id: str, livemode: bool, app_version: str
+) -> Command:
+    """The command of ``intent`` as a value."""
+    origin = Origin(intent.origin_topic, intent.origin_partition, intent.origin_offset)
+    return Command(
+        tenant_id=tenant_id,
+        livemode=livemode,
+        command_id=_command_id(intent, resolved.subscription_id),
+        type=PLACE_ORDER,
+        account_id=resolved.account_id,
+        subscription_id=resolved.subscription_id,
+        channel=intent.channel,
+        source=intent.source,
+        source_ref=intent.reference,
+        origin=origin,
+        intent_index=intent.intent_index,
+        intent_count=intent.intent_count,
+        received_at=intent.received_at,
+        decide_by=None,
+        actor=intent.requested_by,
+        correlation_id=correlation_id_of(origin.topic, origin.partition, origin.offset),
+        causation_id=None,
+        purchase_order_ref=None,
+        digest=content_digest(resolved.subscription_id, intent),
+        app_version=app_version,
+        traceparent=intent.traceparent,
+        body=PlaceOrder(
+            plan=intent.plan,
+            seats=intent.seats,
+            modules=intent.modules,
+            effective=intent.effective,
+            payment_method=intent.payment_method,
+            requested_by=intent.requested_by,
+            requested_at=intent.requested_at,
+            unavailable=intent.unavailable,
+            validate_only=intent.validate_only,
+        ),
+    )
+
+
+def _command_id(intent: Intent, subscription_id: str) -> str:
+    kind = "validate" if intent.validate_only else "order"
+    return order_command_id(intent.channel, intent.source, intent.reference, subscription_id, kind)

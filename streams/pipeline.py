@@ -1,0 +1,66 @@
+"""The channels, as a table, and the one way from a record to its intents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.topics import Topic, orders_topic
+from streams.channels import partner, portal
+from streams.contract import Contract, Document
+from streams.headers import DEFAULT_SOURCE, UNREADABLE_SOURCE, source_of, traceparent_of
+from streams.intent import Arrival, Intent, PlanNames, Reading, Unreadable
+from streams.refusal import Code, Refused, dead
+from tierline.kit.records import Record
+
+MAX_RECORD_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One row: the channel's name, what its bytes must be, and what they then ask for."""
+
+    name: str
+    contract: Contract[Any]
+    intents: Callable[[Document[Any], Arrival], tuple[Intent, ...]]
+
+    @property
+    def topic(self) -> Topic:
+        """Where the channel publishes."""
+        return orders_topic(self.name)
+
+
+CHANNELS: Mapping[str, Channel] = {
+    channel.name: channel
+    for channel in (
+        #       name       contract          intents
+        Channel("portal", portal.CONTRACT, portal.intents),
+        Channel("partner", partner.CONTRACT, partner.intents),
+    )
+}
+
+
+def read_intents(channel: Channel, record: Record, plans: PlanNames) -> Reading | Unreadable:
+    """What ``record`` asks for: one intent or more, or the reason why it cannot be read.
+
+    Pure: the same record always gives the same answer.
+    """
+    headers, value = record.headers, record.value
+    source = UNREADABLE_SOURCE
+    try:
+        source = source_of(headers) if headers else DEFAULT_SOURCE
+        _refuse_oversize(value)
+        document = channel.contract.read(value)
+        trace = traceparent_of(headers) if headers else None
+        intents = channel.intents(document, Arrival(channel.name, source, trace, record, plans))
+    except Refused as refusal:
+        too_large = refusal.code is Code.RECORD_TOO_LARGE
+        reference = None if too_large else channel.contract.reference_in(value)
+        return Unreadable(dead(refusal.code, refusal.field), reference, source)
+    return Reading(intents, document.unknown_fields, document.raw is not None)
+
+
+def _refuse_oversize(value: bytes | None) -> None:
+    if value is not None and len(value) > MAX_RECORD_BYTES:
+        raise Refused(Code.RECORD_TOO_LARGE)
