@@ -110,7 +110,7 @@ REASONS: dict[ReasonCode, ReasonText] = {
     ReasonCode.ORDER_CONFLICT: ReasonText(
         "channel",
         "Another order for this subscription came first.",
-        "Look at the order that won; if the customer wants this one, send it under a new reference once that has ended.",
+        "Look at the order that won; once it has ended, this one can be sent under a new reference.",
         retry=True,
     ),
     ReasonCode.ORDER_IN_PROGRESS: ReasonText(
@@ -164,7 +164,7 @@ REASONS: dict[ReasonCode, ReasonText] = {
     ReasonCode.SEATS_OUT_OF_RANGE: ReasonText(
         "channel",
         "The number of seats is not possible.",
-        "Seats are a whole number from 1 to 1,000,000.",
+        "Seats are a whole number from 1 to 1,000,000, and at most the seat limit of the plan.",
         retry=False,
     ),
     ReasonCode.STALE_ORDER: ReasonText(

@@ -1,0 +1,69 @@
+"""Everything that speaks for or against one order, gathered before anything is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tierline.domain.eligibility import findings_of, reasons_with, verdicts_of
+from tierline.domain.events import Reason, Verdict
+from tierline.domain.pending import Meeting, meet, reasons_of_meeting
+from tierline.domain.policy import FAIL, Policy, Severity
+from tierline.domain.proposal import Asked, Impossible, Proposal, Unchanged, proposal_of
+from tierline.domain.reasons import REASONS, ReasonCode
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """``rejecting`` and ``holding`` hold all failing reasons of their severity, not only the first."""
+
+    order: Asked
+    proposal: Proposal
+    meeting: Meeting
+    verdicts: tuple[Verdict, ...]
+    rejecting: tuple[Reason, ...]
+    holding: tuple[Reason, ...]
+
+    @property
+    def failing(self) -> tuple[Reason, ...]:
+        """Everything that stands in the way."""
+        return self.rejecting + self.holding
+
+
+def assess(order: Asked, policy: Policy) -> Assessment:
+    """Read the order, see what it meets, put the rules to it."""
+    strictness = policy.strictness(order.command.channel, order.account.segment)
+    proposal, meeting = proposal_of(order), meet(order.subscription, order.command)
+    found = findings_of(order, proposal)
+    always = reasons_of_meeting(meeting)
+    if isinstance(proposal, Impossible):
+        always += proposal.reasons
+    verdicts = verdicts_of(strictness, found)
+    if always:
+        verdicts += tuple(_told(reason, Severity.REJECT) for reason in always)
+    if isinstance(proposal, Unchanged):
+        verdicts += (_told(in_force(order), Severity.WARN),)
+    return Assessment(
+        order,
+        proposal,
+        meeting,
+        verdicts,
+        always + reasons_with(Severity.REJECT, strictness, found),
+        reasons_with(Severity.HOLD, strictness, found),
+    )
+
+
+def in_force(order: Asked) -> Reason:
+    """The reason of an order that asks for what the subscription has."""
+    subscription = order.subscription
+    return Reason(
+        ReasonCode.ALREADY_IN_FORCE, f"{subscription.plan} with {subscription.seats} seats is in force"
+    )
+
+
+def may_be_sent_again(reasons: tuple[Reason, ...]) -> bool:
+    """Sending the order again can help only where that is true of every reason."""
+    return all(REASONS[ReasonCode(reason.code)].retry for reason in reasons)
+
+
+def _told(reason: Reason, severity: Severity) -> Verdict:
+    return Verdict(reason.code.lower(), FAIL, severity.value, reason.detail)

@@ -1,0 +1,166 @@
+"""What must hold for the data of a subscription that is opened; every failing field is named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from tierline.domain.billing_checks import check_billing
+from tierline.domain.calendar import FIRST_YEAR, LAST_YEAR, check_moment, zone_named
+from tierline.domain.catalog import Catalog, Plan
+from tierline.domain.commands import Contract, InvoicedRow, OpenSubscription
+from tierline.domain.eligibility import STANDING_ARREARS, STANDING_SUSPENDED
+from tierline.domain.events import BilledItem, Reason
+from tierline.domain.moments import instant_of_ms, moment_of_text
+from tierline.domain.proposal import MOST_SEATS
+from tierline.domain.reasons import ReasonCode
+from tierline.domain.refusal import InputRefused
+from tierline.domain.schedule import billed_items, billing_of
+from tierline.domain.subscription import Schedule
+
+STANDINGS = ("good", STANDING_ARREARS, STANDING_SUSPENDED)
+PAYMENTS = ("invoice", "gateway", "external")
+MOST_TERM_MONTHS = 1_200
+ANY_CHANNEL = "*"
+
+_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the data comes to: the plan meant, and the schedule that will be in force."""
+
+    plan: Plan
+    schedule: Schedule
+
+
+def read_opening(body: OpenSubscription, catalog: Catalog) -> Opening | tuple[Reason, ...]:
+    """The opening that the data describes, or every reason why it describes none."""
+    plan = catalog.plan(body.plan)
+    zone = _zone(body.time_zone)
+    reasons = [*_terms(body, zone), *_plan(body, plan, catalog), *_contract(body.contract), *_refs(body)]
+    items = _items(body, plan, catalog) if plan is not None and not body.modules else ()
+    if plan is not None and not items and not body.modules:
+        reasons.append(_invalid("currency", f"{plan.id} has no price in {body.currency!r}"))
+    moments = list(_moments(body))
+    if moments or not items or zone is None or plan is None:
+        return (*reasons, *moments)
+    schedule = Schedule(body.period_start, body.period_end, body.billing_day, None, items, body.invoiced)
+    reasons += _billing(schedule, zone)
+    return tuple(reasons) or Opening(plan, schedule)
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return zone_named(name)
+    except InputRefused:
+        return None
+
+
+def _terms(body: OpenSubscription, zone: ZoneInfo | None) -> Iterator[Reason]:
+    if zone is None:
+        yield _invalid("time_zone", f"{body.time_zone!r} is not an IANA time zone such as Europe/Berlin")
+    if _COUNTRY.fullmatch(body.country) is None:
+        yield _invalid("country", f"{body.country!r} is not an ISO 3166 code such as DE")
+    if _CURRENCY.fullmatch(body.currency) is None:
+        yield _invalid("currency", f"{body.currency!r} is not an ISO 4217 code such as EUR")
+    if not body.segment:
+        yield _invalid("segment", "is empty")
+    if body.standing not in STANDINGS:
+        yield _invalid("standing", f"{body.standing!r} is not one of {', '.join(STANDINGS)}")
+    if body.payment not in PAYMENTS:
+        yield _invalid("payment", f"{body.payment!r} is not one of {', '.join(PAYMENTS)}")
+
+
+def _plan(body: OpenSubscription, plan: Plan | None, catalog: Catalog) -> Iterator[Reason]:
+    if plan is None:
+        yield Reason(ReasonCode.PLAN_UNKNOWN, f"plan: {body.plan!r} is not in catalog {catalog.version}")
+    if not 1 <= body.seats <= MOST_SEATS:
+        yield _invalid("seats", f"{body.seats} is not from 1 to {MOST_SEATS}")
+    if body.modules:
+        yield Reason(ReasonCode.NOT_AVAILABLE_YET, "modules")
+
+
+def _items(body: OpenSubscription, plan: Plan, catalog: Catalog) -> tuple[BilledItem, ...]:
+    items = catalog.items(plan, body.currency, body.seats)
+    return () if items is None else billed_items(items, plan.mode)
+
+
+def _contract(contract: Contract | None) -> Iterator[Reason]:
+    if contract is None:
+        return
+    start, end = _day(contract.start), _day(contract.end)
+    if start is None:
+        yield _invalid("contract.start", f"{contract.start!r} is not a date such as 2026-01-31")
+    if end is None:
+        yield _invalid("contract.end", f"{contract.end!r} is not a date such as 2026-01-31")
+    if start is not None and end is not None and end < start:
+        yield _invalid("contract.end", f"the last day {contract.end} is before the start {contract.start}")
+    if not 0 <= contract.minimum_term_months <= MOST_TERM_MONTHS:
+        yield _invalid(
+            "contract.minimum_term_months",
+            f"{contract.minimum_term_months} is not from 0 to {MOST_TERM_MONTHS}",
+        )
+    if contract.minimum_spend_minor < 0:
+        yield _invalid("contract.minimum_spend_minor", f"{contract.minimum_spend_minor} is below 0")
+
+
+def _refs(body: OpenSubscription) -> Iterator[Reason]:
+    for index, ref in enumerate(body.external_refs):
+        if not ref.channel or ref.channel == ANY_CHANNEL or not ref.source or not ref.ref:
+            yield _invalid(f"external_refs[{index}]", "needs a channel, a source and a reference")
+
+
+def _moments(body: OpenSubscription) -> Iterator[Reason]:
+    """Text that is no moment: nothing can be computed with the others either."""
+    try:
+        opened_at = instant_of_ms(body.opened_at)
+    except OverflowError:
+        yield _invalid("opened_at", f"{body.opened_at} ms is outside the calendar")
+    else:
+        if not FIRST_YEAR <= opened_at.year <= LAST_YEAR:
+            yield _invalid("opened_at", f"is outside the years {FIRST_YEAR} to {LAST_YEAR}")
+    texts = {"period.start": body.period_start, "period.end": body.period_end}
+    for index, row in enumerate(body.invoiced or ()):
+        texts |= _texts_of_row(f"invoiced[{index}]", row)
+        if row.item == "":
+            yield _invalid(f"invoiced[{index}].item", "is empty")
+    for field, text in texts.items():
+        try:
+            check_moment(field, moment_of_text(text))
+        except InputRefused as refused:
+            yield _invalid(field, refused.reason)
+        except ValueError:
+            yield _invalid(field, f"{text!r} is not a date such as 2026-01-31")
+
+
+def _texts_of_row(field: str, row: InvoicedRow) -> dict[str, str]:
+    texts = {f"{field}.start": row.start, f"{field}.end": row.end}
+    for index, span in enumerate(row.credits):
+        texts[f"{field}.credits[{index}].start"] = span.start
+        texts[f"{field}.credits[{index}].end"] = span.end
+    return texts
+
+
+def _billing(schedule: Schedule, zone: ZoneInfo) -> Iterator[Reason]:
+    try:
+        check_billing(billing_of(schedule), zone)
+    except InputRefused as refused:
+        yield _invalid(refused.field.removeprefix("subscription."), refused.reason)
+    except ValueError as error:
+        yield _invalid("invoiced", str(error))
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _invalid(field: str, reason: str) -> Reason:
+    return Reason(ReasonCode.SUBSCRIPTION_DATA_INVALID, f"{field}: {reason}")

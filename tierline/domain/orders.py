@@ -1,0 +1,166 @@
+"""Placing an order: who is it, what does it meet, may it be, what does it cost, who pays."""
+
+from __future__ import annotations
+
+from tierline.domain.about import about
+from tierline.domain.activation import completing_events
+from tierline.domain.assessment import Assessment, assess, in_force, may_be_sent_again
+from tierline.domain.claims import Claim, NewAttempt, Redelivery, ReferenceReused, Repeat, attempt_of
+from tierline.domain.commands import Command, PlaceOrder
+from tierline.domain.context import Context
+from tierline.domain.events import (
+    DuplicateOrderIgnored,
+    Event,
+    EventBody,
+    OrderCompleted,
+    OrderConflictDetected,
+    OrderHeld,
+    OrderReceived,
+    OrderRejected,
+    OrderValidated,
+    PaymentRequested,
+    QuoteIssued,
+    Reason,
+)
+from tierline.domain.identity import payment_id_of, uuid_of
+from tierline.domain.invariant import BrokenInvariant
+from tierline.domain.pending import Conflict, superseded_by_accepted, superseded_by_held
+from tierline.domain.proposal import Target, Unchanged, asked
+from tierline.domain.quoting import issue_quote
+from tierline.domain.reasons import ReasonCode
+from tierline.domain.state import State, addressed
+
+FIRST_PAYMENT = 1
+GATEWAY = "gateway"
+
+
+def decide_order(state: State, command: Command, request: PlaceOrder, context: Context) -> tuple[Event, ...]:
+    """The decision about an order; about a question (``validate_only``) the answer to it.
+
+    () only for a redelivery. Every failing reason is named, not only the first.
+    """
+    account, subscription = addressed(state, command)
+    match context.identity:
+        case Redelivery():
+            return ()
+        case Repeat(claim=claim):
+            return (_duplicate(claim),)
+        case ReferenceReused(claim=claim, order_id=order_id):
+            return _reference_reused(order_id, claim, request)
+        case NewAttempt(order_id=order_id):
+            order = asked(account, subscription, context.catalog, command, request)
+            assessment = assess(order, context.policy)
+            if order_id is None:
+                return _answered(assessment, context)
+            return _placed(order_id, assessment, context)
+
+
+def _duplicate(claim: Claim) -> Event:
+    reasons = tuple(Reason(code, "") for code in claim.reasons)
+    return Event("subscription", DuplicateOrderIgnored(claim.outcome, reasons), claim.order_id)
+
+
+def _reference_reused(order_id: str, claim: Claim, request: PlaceOrder) -> tuple[Event, ...]:
+    reason = Reason(ReasonCode.REFERENCE_REUSED, f"the order that has it is {claim.outcome}")
+    return about(order_id, _received(request), *_rejection((reason,)))
+
+
+def _placed(order_id: str, assessment: Assessment, context: Context) -> tuple[Event, ...]:
+    received = _received(assessment.order.request)
+    validated = OrderValidated(assessment.verdicts, validate_only=False)
+    if assessment.rejecting:
+        conflict = _conflict(assessment)
+        return about(order_id, received, *conflict, validated, *_rejection(assessment.failing))
+    if assessment.holding:
+        superseded = superseded_by_held(assessment.meeting, order_id)
+        return superseded + about(order_id, received, OrderHeld(assessment.holding))
+    superseded = superseded_by_accepted(assessment.meeting, order_id)
+    accepted = superseded + about(order_id, received, validated)
+    match assessment.proposal:
+        case Unchanged():
+            return accepted + about(order_id, _already_in_force(assessment))
+        case Target() as target:
+            return accepted + _carried_out(order_id, assessment, target, context)
+        case _:
+            raise BrokenInvariant(f"order {order_id} is impossible and yet nothing speaks against it")
+
+
+def _carried_out(
+    order_id: str, assessment: Assessment, target: Target, context: Context
+) -> tuple[Event, ...]:
+    order = assessment.order
+    quote = _quote(uuid_of("quote", order_id), assessment, target, context, validate_only=False)
+    quoted = about(order_id, quote)
+    if order.account.payment == GATEWAY and quote.due_minor > 0:
+        payment = PaymentRequested(
+            payment_id_of(order_id, FIRST_PAYMENT),
+            quote.due_minor,
+            quote.currency,
+            order.request.payment_method,
+        )
+        return quoted + about(order_id, payment)
+    return quoted + completing_events(order.subscription, order_id, quote, order.command.received_at)
+
+
+def _answered(assessment: Assessment, context: Context) -> tuple[Event, ...]:
+    reason = assessment.failing[0].code if assessment.failing else None
+    validated = OrderValidated(assessment.verdicts, validate_only=True)
+    events: tuple[Event, ...] = (Event("subscription", validated, reason_code=reason),)
+    target = assessment.proposal
+    if assessment.failing or not isinstance(target, Target):
+        return events
+    quote_id = uuid_of("quote", assessment.order.command.command_id, str(attempt_of(context.identity)))
+    quote = _quote(quote_id, assessment, target, context, validate_only=True)
+    return (*events, Event("subscription", quote))
+
+
+def _quote(
+    quote_id: str, assessment: Assessment, target: Target, context: Context, *, validate_only: bool
+) -> QuoteIssued:
+    if target.quote is None:
+        raise BrokenInvariant(f"quote {quote_id} has no price and yet nothing speaks against the order")
+    before = assessment.order.subscription.schedule
+    return issue_quote(
+        quote_id,
+        target.quote,
+        target.plan,
+        target.seats,
+        before,
+        context.now,
+        validate_only=validate_only,
+    )
+
+
+def _conflict(assessment: Assessment) -> tuple[EventBody, ...]:
+    if not isinstance(assessment.meeting, Conflict):
+        return ()
+    winner = assessment.meeting.winner
+    return (OrderConflictDetected(winner.order_id, winner.channel),)
+
+
+def _already_in_force(assessment: Assessment) -> OrderCompleted:
+    subscription = assessment.order.subscription
+    return OrderCompleted(
+        subscription.tier,
+        subscription.plan,
+        subscription.seats,
+        charged_minor=0,
+        currency=subscription.currency,
+        reason=in_force(assessment.order).code,
+    )
+
+
+def _received(request: PlaceOrder) -> OrderReceived:
+    return OrderReceived(
+        request.plan,
+        request.seats,
+        request.modules,
+        request.effective,
+        request.payment_method,
+        request.requested_by,
+        request.requested_at,
+    )
+
+
+def _rejection(reasons: tuple[Reason, ...]) -> tuple[EventBody, ...]:
+    return (OrderRejected(reasons, retry=may_be_sent_again(reasons)),)

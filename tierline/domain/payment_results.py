@@ -1,0 +1,150 @@
+"""What the gateway says about a payment, whenever it says it: never applied to an order that has ended.
+
+A result is judged by where its payment stands, so late, repeated and overtaking ones are harmless:
+
+| result     | its order is live                   | its order has ended | quiet for a payment      |
+|------------|-------------------------------------|---------------------|--------------------------|
+| authorized | the capture is asked for            | a void is asked for | authorized or captured   |
+| captured   | the order is completed              | a refund is         | captured                 |
+| declined   | the order fails, a hold is released | noted               | declined, voided, captured |
+| voided     | the order fails                     | noted               | voided, captured         |
+| refunded   | the order fails                     | noted               | refunded                 |
+
+"Captured" includes what follows it: a refund asked for or done.
+
+An amount or currency other than the one asked for is never applied: the money is given back and the order
+fails. A capture that overtakes its authorization completes the order: the money asked for was taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tierline.domain.about import about
+from tierline.domain.activation import completing_events
+from tierline.domain.claims import NewAttempt
+from tierline.domain.commands import Command, RecordPaymentResult
+from tierline.domain.context import Context
+from tierline.domain.events import (
+    Event,
+    EventBody,
+    OrderFailed,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentCaptureRequested,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+    PaymentVoidRequested,
+    Reason,
+    RefundRequested,
+)
+from tierline.domain.invariant import BrokenInvariant
+from tierline.domain.reasons import ReasonCode
+from tierline.domain.state import State, addressed
+from tierline.domain.subscription import ActiveSubscription, Payment, PaymentStage
+
+CAPTURED_OR_FURTHER = frozenset({PaymentStage.CAPTURED, PaymentStage.REFUND_REQUESTED, PaymentStage.REFUNDED})
+AUTHORIZED_OR_FURTHER = CAPTURED_OR_FURTHER | {PaymentStage.AUTHORIZED, PaymentStage.CAPTURE_REQUESTED}
+VOIDED_OR_CAPTURED = CAPTURED_OR_FURTHER | {PaymentStage.VOIDED}
+HELD_AT_GATEWAY = frozenset({PaymentStage.AUTHORIZED, PaymentStage.CAPTURE_REQUESTED})
+
+
+def decide_payment_result(
+    state: State, command: Command, result: RecordPaymentResult, context: Context
+) -> tuple[Event, ...]:
+    """What a result means. () for one that was heard before or that a later one has overtaken."""
+    _, subscription = addressed(state, command)
+    if not isinstance(context.identity, NewAttempt):
+        return ()
+    payment = subscription.payment(result.payment_id)
+    if payment is None:
+        raise BrokenInvariant(f"result for payment {result.payment_id}, which nobody asked for")
+    quiet, decide = RESULTS[result.status]
+    return () if payment.stage in quiet else decide(subscription, payment, result)
+
+
+def _authorized(now: ActiveSubscription, payment: Payment, result: RecordPaymentResult) -> tuple[Event, ...]:
+    told = PaymentAuthorized(payment.payment_id, result.gateway_ref, result.amount_minor, result.currency)
+    if now.order_paid_by(payment.payment_id) is None:
+        return about(payment.order_id, told, _void(payment, result))
+    if not _is_as_asked(payment, result):
+        return about(payment.order_id, told, _void(payment, result), _mismatch(payment, result))
+    capture = PaymentCaptureRequested(
+        payment.payment_id, result.gateway_ref, payment.amount_minor, payment.currency
+    )
+    return about(payment.order_id, told, capture)
+
+
+def _captured(now: ActiveSubscription, payment: Payment, result: RecordPaymentResult) -> tuple[Event, ...]:
+    told = PaymentCaptured(payment.payment_id, result.gateway_ref, result.amount_minor, result.currency)
+    refund = RefundRequested(payment.payment_id, result.gateway_ref, result.amount_minor, result.currency)
+    live = now.order_paid_by(payment.payment_id)
+    if live is None:
+        return about(payment.order_id, told, refund)
+    if not _is_as_asked(payment, result):
+        return about(payment.order_id, told, refund, _mismatch(payment, result))
+    order = live.order
+    return about(payment.order_id, told) + completing_events(
+        now, order.order_id, live.quote, order.received_at
+    )
+
+
+def _declined(now: ActiveSubscription, payment: Payment, result: RecordPaymentResult) -> tuple[Event, ...]:
+    code = result.code or ""
+    told = PaymentDeclined(payment.payment_id, result.gateway_ref, code)
+    if now.order_paid_by(payment.payment_id) is None:
+        return about(payment.order_id, told)
+    failed = _failed(ReasonCode.PAYMENT_DECLINED, code)
+    if payment.stage in HELD_AT_GATEWAY:
+        return about(payment.order_id, told, _void(payment, result), failed)
+    return about(payment.order_id, told, failed)
+
+
+def _voided(now: ActiveSubscription, payment: Payment, result: RecordPaymentResult) -> tuple[Event, ...]:
+    return _given_back(now, payment, PaymentVoided(payment.payment_id, result.gateway_ref), "voided")
+
+
+def _refunded(now: ActiveSubscription, payment: Payment, result: RecordPaymentResult) -> tuple[Event, ...]:
+    told = PaymentRefunded(payment.payment_id, result.gateway_ref, result.amount_minor, result.currency)
+    return _given_back(now, payment, told, "refunded")
+
+
+def _given_back(now: ActiveSubscription, payment: Payment, told: EventBody, word: str) -> tuple[Event, ...]:
+    if now.order_paid_by(payment.payment_id) is None:
+        return about(payment.order_id, told)
+    return about(
+        payment.order_id, told, _failed(ReasonCode.PAYMENT_DECLINED, f"the gateway {word} the payment")
+    )
+
+
+def _is_as_asked(payment: Payment, result: RecordPaymentResult) -> bool:
+    return (payment.amount_minor, payment.currency) == (result.amount_minor, result.currency)
+
+
+def _void(payment: Payment, result: RecordPaymentResult) -> PaymentVoidRequested:
+    return PaymentVoidRequested(payment.payment_id, result.gateway_ref or payment.gateway_ref)
+
+
+def _mismatch(payment: Payment, result: RecordPaymentResult) -> OrderFailed:
+    asked = f"{payment.amount_minor} {payment.currency}"
+    return _failed(
+        ReasonCode.PAYMENT_MISMATCH,
+        f"asked for {asked}, the gateway {result.status} {result.amount_minor} {result.currency}",
+    )
+
+
+def _failed(code: ReasonCode, detail: str) -> OrderFailed:
+    return OrderFailed((Reason(code, detail),))
+
+
+Result = Callable[[ActiveSubscription, Payment, RecordPaymentResult], tuple[Event, ...]]
+
+RESULTS: Mapping[str, tuple[frozenset[PaymentStage], Result]] = {
+    "authorized": (AUTHORIZED_OR_FURTHER, _authorized),
+    "captured": (CAPTURED_OR_FURTHER, _captured),
+    "declined": (VOIDED_OR_CAPTURED | {PaymentStage.DECLINED}, _declined),
+    "voided": (VOIDED_OR_CAPTURED, _voided),
+    "refunded": (frozenset({PaymentStage.REFUNDED}), _refunded),
+}
+STATUSES = tuple(RESULTS)

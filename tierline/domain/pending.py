@@ -1,0 +1,101 @@
+"""What a newer order meets: orders of the same subscription that have not ended.
+
+| pending order           | same channel and source          | any other channel or source      |
+|-------------------------|----------------------------------|----------------------------------|
+| on hold, or unpaid      | superseded, if the newer can be  | the first wins: ORDER_CONFLICT   |
+| capture was asked for   | ORDER_IN_PROGRESS, send it later | ORDER_IN_PROGRESS, send it later |
+
+A newer order supersedes only what it can replace: once accepted, everything that is pending; once on hold
+itself, only another order on hold, because a running order must not die for one that may never be
+accepted; rejected, nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tierline.domain.about import about
+from tierline.domain.commands import Command
+from tierline.domain.events import Event, OrderSuperseded, PaymentVoidRequested, Reason
+from tierline.domain.reasons import ReasonCode
+from tierline.domain.subscription import (
+    ActiveSubscription,
+    Authorized,
+    AwaitingPayment,
+    Capturing,
+    LiveOrder,
+    OnHold,
+    OrderFacts,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Nothing is in the way, or only what the newer order may supersede."""
+
+    live: LiveOrder | None
+    held: OnHold | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Another channel came first; ``winner`` is its order."""
+
+    winner: OrderFacts
+
+
+@dataclass(frozen=True, slots=True)
+class InProgress:
+    """An order is past its point of no return."""
+
+    order: OrderFacts
+
+
+Meeting = Clear | Conflict | InProgress
+
+
+def meet(subscription: ActiveSubscription, command: Command) -> Meeting:
+    """What the order of ``command`` meets on its subscription."""
+    live, held = subscription.live, subscription.held
+    if isinstance(live, Capturing):
+        return InProgress(live.order)
+    for pending in (live, held):
+        if pending is not None and not _same_sender(pending.order, command):
+            return Conflict(pending.order)
+    return Clear(live, held)
+
+
+def reasons_of_meeting(meeting: Meeting) -> tuple[Reason, ...]:
+    """Why the newer order is rejected for what it meets."""
+    match meeting:
+        case Conflict(winner=winner):
+            return (Reason(ReasonCode.ORDER_CONFLICT, f"an order from {winner.channel} came first"),)
+        case InProgress():
+            return (Reason(ReasonCode.ORDER_IN_PROGRESS, "its payment is being captured"),)
+        case Clear():
+            return ()
+
+
+def superseded_by_accepted(meeting: Meeting, order_id: str) -> tuple[Event, ...]:
+    """The end of every pending order, and of what the gateway was asked for, by an accepted one."""
+    if not isinstance(meeting, Clear):
+        return ()
+    events = superseded_by_held(meeting, order_id)
+    live = meeting.live
+    if live is None:
+        return events
+    events += about(live.order.order_id, OrderSuperseded(order_id))
+    if isinstance(live, AwaitingPayment | Authorized):
+        events += about(live.order.order_id, PaymentVoidRequested(live.payment_id, gateway_ref=None))
+    return events
+
+
+def superseded_by_held(meeting: Meeting, order_id: str) -> tuple[Event, ...]:
+    """The end of an order on hold, by one that takes its place there."""
+    if not isinstance(meeting, Clear) or meeting.held is None:
+        return ()
+    return about(meeting.held.order.order_id, OrderSuperseded(order_id))
+
+
+def _same_sender(order: OrderFacts, command: Command) -> bool:
+    return order.channel == command.channel and order.source == command.source

@@ -1,0 +1,167 @@
+"""The situations of a subscription: what is in force, which orders are under way, which payments are open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tierline.domain.commands import Contract, InvoicedRow
+from tierline.domain.events import BilledItem, Limit, OrderReceived, QuoteIssued
+
+
+class PaymentStage(StrEnum):
+    """What is known or asked about one payment; the latest event about it decides."""
+
+    REQUESTED = "requested"
+    AUTHORIZED = "authorized"
+    CAPTURE_REQUESTED = "capture_requested"
+    CAPTURED = "captured"
+    DECLINED = "declined"
+    VOID_REQUESTED = "void_requested"
+    VOIDED = "voided"
+    REFUND_REQUESTED = "refund_requested"
+    REFUNDED = "refunded"
+
+
+SETTLED_STAGES = frozenset(
+    {PaymentStage.CAPTURED, PaymentStage.DECLINED, PaymentStage.VOIDED, PaymentStage.REFUNDED}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One payment at the gateway: what was asked for, and where it stands. Amount in minor units."""
+
+    payment_id: str
+    order_id: str
+    amount_minor: int
+    currency: str
+    gateway_ref: str | None
+    stage: PaymentStage
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """Who ordered, and when the broker took it in (ms)."""
+
+    order_id: str
+    channel: str
+    source: str
+    source_ref: str
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """An order between OrderReceived and its verdict. It never outlives its decision."""
+
+    order: OrderFacts
+    request: OrderReceived
+
+
+@dataclass(frozen=True, slots=True)
+class OnHold:
+    """An order that a rule parked before validation: it will be decided later, as it was asked."""
+
+    order: OrderFacts
+    request: OrderReceived
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """Accepted and priced; whether money must be collected is said next."""
+
+    order: OrderFacts
+    quote: QuoteIssued
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingPayment:
+    """The gateway was asked to authorize. A newer order may still supersede this one."""
+
+    order: OrderFacts
+    quote: QuoteIssued
+    payment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """The gateway holds the money; the decision that heard so also asks for the capture."""
+
+    order: OrderFacts
+    quote: QuoteIssued
+    payment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capturing:
+    """Past the point of no return: the capture was asked for, nothing supersedes this order any more."""
+
+    order: OrderFacts
+    quote: QuoteIssued
+    payment_id: str
+
+
+LiveOrder = Quoted | AwaitingPayment | Authorized | Capturing
+PaidOrder = AwaitingPayment | Authorized | Capturing
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The billing side in force, as events carry it: moments as ISO text, money in minor units.
+
+    ``invoiced`` None means one row per item over the period at the price in force; ``anchor`` is an
+    instant in ms.
+    """
+
+    period_start: str
+    period_end: str
+    billing_day: int | None
+    anchor: int | None
+    items: tuple[BilledItem, ...]
+    invoiced: tuple[InvoicedRow, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoSubscription:
+    """Nothing was opened under this id yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveSubscription:
+    """A subscription with what is in force and what is under way.
+
+    ``live`` is the one order past validation; ``held`` the one that a rule parked before it.
+    ``accepted_at`` is the ``received_at`` of the newest order that was ever accepted, ms.
+    """
+
+    account_id: str
+    subscription_id: str
+    currency: str
+    tier: str
+    plan: str
+    seats: int
+    modules: tuple[str, ...]
+    features: tuple[str, ...]
+    limits: tuple[Limit, ...]
+    contract: Contract | None
+    schedule: Schedule
+    arriving: Arriving | None = None
+    held: OnHold | None = None
+    live: LiveOrder | None = None
+    accepted_at: int | None = None
+    payments: tuple[Payment, ...] = ()
+
+    def payment(self, payment_id: str) -> Payment | None:
+        """The payment of that id, as long as it is remembered."""
+        return next((known for known in self.payments if known.payment_id == payment_id), None)
+
+    def order_paid_by(self, payment_id: str) -> PaidOrder | None:
+        """The live order that this payment is for; None when its order has ended."""
+        live = self.live
+        if isinstance(live, AwaitingPayment | Authorized | Capturing) and live.payment_id == payment_id:
+            return live
+        return None
+
+
+SubscriptionState = NoSubscription | ActiveSubscription

@@ -1,0 +1,263 @@
+"""The fold of a subscription's stream: one small function for each event that changes the situation.
+
+A recorded fact is never rejected. An event type without a function here changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tierline.domain.events import (
+    BillingScheduleAdjusted,
+    EntitlementsChanged,
+    OrderCompleted,
+    OrderFailed,
+    OrderHeld,
+    OrderReceived,
+    OrderRejected,
+    OrderSuperseded,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentCaptureRequested,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentRequested,
+    PaymentVoided,
+    PaymentVoidRequested,
+    QuoteIssued,
+    RecordedEvent,
+    RefundRequested,
+    SubscriptionOpened,
+    TierChanged,
+)
+from tierline.domain.subscription import (
+    SETTLED_STAGES,
+    ActiveSubscription,
+    Arriving,
+    Authorized,
+    AwaitingPayment,
+    Capturing,
+    OnHold,
+    OrderFacts,
+    Payment,
+    PaymentStage,
+    Quoted,
+    Schedule,
+    SubscriptionState,
+)
+
+# Settled payments are remembered for late and repeated results; more than these were never seen to matter.
+SETTLED_PAYMENTS_KEPT = 16
+
+Fold = Callable[[ActiveSubscription, RecordedEvent, Any], ActiveSubscription]
+
+
+def evolve_subscription(subscription: SubscriptionState, event: RecordedEvent) -> SubscriptionState:
+    """The subscription after ``event``."""
+    body = event.body
+    if isinstance(body, SubscriptionOpened):
+        return _opened(event, body)
+    fold = FOLDS.get(type(body))
+    if fold is None or not isinstance(subscription, ActiveSubscription):
+        return subscription
+    return fold(subscription, event, body)
+
+
+def _opened(event: RecordedEvent, body: SubscriptionOpened) -> ActiveSubscription:
+    return ActiveSubscription(
+        account_id=event.account_id,
+        subscription_id=event.subscription_id,
+        currency=body.currency,
+        tier=body.tier,
+        plan=body.plan,
+        seats=body.seats,
+        modules=body.modules,
+        features=body.features,
+        limits=body.limits,
+        contract=body.contract,
+        schedule=Schedule(
+            body.period_start, body.period_end, body.billing_day, None, body.items, body.invoiced
+        ),
+    )
+
+
+def _facts(event: RecordedEvent) -> OrderFacts:
+    return OrderFacts(event.order_id or "", event.channel, event.source, event.source_ref, event.received_at)
+
+
+def _received(now: ActiveSubscription, event: RecordedEvent, body: OrderReceived) -> ActiveSubscription:
+    return replace(now, arriving=Arriving(_facts(event), body))
+
+
+def _rejected(now: ActiveSubscription, _: RecordedEvent, __: OrderRejected) -> ActiveSubscription:
+    return replace(now, arriving=None)
+
+
+def _held(now: ActiveSubscription, _: RecordedEvent, __: OrderHeld) -> ActiveSubscription:
+    if now.arriving is None:
+        return now
+    return replace(now, arriving=None, held=OnHold(now.arriving.order, now.arriving.request))
+
+
+def _superseded(now: ActiveSubscription, event: RecordedEvent, _: OrderSuperseded) -> ActiveSubscription:
+    if now.held is not None and now.held.order.order_id == event.order_id:
+        return replace(now, held=None)
+    return _without_live(now, event)
+
+
+def _quoted(now: ActiveSubscription, event: RecordedEvent, body: QuoteIssued) -> ActiveSubscription:
+    if body.validate_only:
+        return now
+    order = _facts(event)
+    return replace(now, arriving=None, live=Quoted(order, body), accepted_at=_newest(now, order))
+
+
+def _payment_requested(
+    now: ActiveSubscription, event: RecordedEvent, body: PaymentRequested
+) -> ActiveSubscription:
+    payment = Payment(
+        body.payment_id,
+        event.order_id or "",
+        body.amount_minor,
+        body.currency,
+        None,
+        PaymentStage.REQUESTED,
+    )
+    live = now.live
+    if isinstance(live, Quoted):
+        live = AwaitingPayment(live.order, live.quote, body.payment_id)
+    return replace(now, live=live, payments=_remembered((*now.payments, payment)))
+
+
+def _authorized(now: ActiveSubscription, _: RecordedEvent, body: PaymentAuthorized) -> ActiveSubscription:
+    live = now.order_paid_by(body.payment_id)
+    if live is not None:
+        now = replace(now, live=Authorized(live.order, live.quote, live.payment_id))
+    return _moved(now, body.payment_id, PaymentStage.AUTHORIZED, body.gateway_ref)
+
+
+def _capture_requested(
+    now: ActiveSubscription, _: RecordedEvent, body: PaymentCaptureRequested
+) -> ActiveSubscription:
+    live = now.order_paid_by(body.payment_id)
+    if live is not None:
+        now = replace(now, live=Capturing(live.order, live.quote, live.payment_id))
+    return _moved(now, body.payment_id, PaymentStage.CAPTURE_REQUESTED, body.gateway_ref)
+
+
+def _captured(now: ActiveSubscription, _: RecordedEvent, body: PaymentCaptured) -> ActiveSubscription:
+    return _moved(now, body.payment_id, PaymentStage.CAPTURED, body.gateway_ref)
+
+
+def _declined(now: ActiveSubscription, _: RecordedEvent, body: PaymentDeclined) -> ActiveSubscription:
+    return _moved(now, body.payment_id, PaymentStage.DECLINED, body.gateway_ref)
+
+
+def _void_requested(
+    now: ActiveSubscription, _: RecordedEvent, body: PaymentVoidRequested
+) -> ActiveSubscription:
+    return _moved(now, body.payment_id, PaymentStage.VOID_REQUESTED, body.gateway_ref)
+
+
+def _voided(now: ActiveSubscription, _: RecordedEvent, body: PaymentVoided) -> ActiveSubscription:
+    return _moved(now, body.payment_id, PaymentStage.VOIDED, body.gateway_ref)
+
+
+def _refund_requested(now: ActiveSubscription, _: RecordedEvent, body: RefundRequested) -> ActiveSubscription:
+    return _moved(now, body.payment_id, PaymentStage.REFUND_REQUESTED, body.gateway_ref)
+
+
+def _refunded(now: ActiveSubscription, _: RecordedEvent, body: PaymentRefunded) -> ActiveSubscription:
+    return _moved(now, body.payment_id, PaymentStage.REFUNDED, body.gateway_ref)
+
+
+def _tier_changed(now: ActiveSubscription, _: RecordedEvent, body: TierChanged) -> ActiveSubscription:
+    return replace(now, tier=body.to_tier, plan=body.to_plan, seats=body.to_seats)
+
+
+def _entitled(now: ActiveSubscription, _: RecordedEvent, body: EntitlementsChanged) -> ActiveSubscription:
+    if not body.on and not body.off:
+        return replace(now, limits=body.limits)
+    kept = tuple(feature for feature in now.features if feature not in body.off)
+    return replace(now, features=(*kept, *body.on), limits=body.limits)
+
+
+def _scheduled(
+    now: ActiveSubscription, _: RecordedEvent, body: BillingScheduleAdjusted
+) -> ActiveSubscription:
+    schedule = Schedule(
+        body.period_start, body.period_end, body.billing_day, body.anchor, body.items, body.invoiced
+    )
+    return replace(now, schedule=schedule)
+
+
+def _completed(now: ActiveSubscription, event: RecordedEvent, _: OrderCompleted) -> ActiveSubscription:
+    if now.arriving is not None:
+        accepted_at = _newest(now, now.arriving.order)
+        return replace(now, arriving=None, accepted_at=accepted_at)
+    return _without_live(now, event)
+
+
+def _failed(now: ActiveSubscription, event: RecordedEvent, _: OrderFailed) -> ActiveSubscription:
+    return _without_live(now, event)
+
+
+def _without_live(now: ActiveSubscription, event: RecordedEvent) -> ActiveSubscription:
+    if now.live is None or now.live.order.order_id != event.order_id:
+        return now
+    return replace(now, live=None)
+
+
+def _newest(now: ActiveSubscription, order: OrderFacts) -> int:
+    return max(order.received_at, now.accepted_at or order.received_at)
+
+
+def _moved(
+    now: ActiveSubscription, payment_id: str, stage: PaymentStage, gateway_ref: str | None
+) -> ActiveSubscription:
+    payments = tuple(
+        replace(known, stage=stage, gateway_ref=gateway_ref or known.gateway_ref)
+        if known.payment_id == payment_id
+        else known
+        for known in now.payments
+    )
+    return replace(now, payments=payments)
+
+
+def _remembered(payments: tuple[Payment, ...]) -> tuple[Payment, ...]:
+    """Every open payment and the latest settled ones."""
+    excess = sum(payment.stage in SETTLED_STAGES for payment in payments) - SETTLED_PAYMENTS_KEPT
+    if excess <= 0:
+        return payments
+    kept: list[Payment] = []
+    for payment in payments:
+        if payment.stage in SETTLED_STAGES and excess > 0:
+            excess -= 1
+        else:
+            kept.append(payment)
+    return tuple(kept)
+
+
+FOLDS: Mapping[type, Fold] = {
+    OrderReceived: _received,
+    OrderRejected: _rejected,
+    OrderHeld: _held,
+    OrderSuperseded: _superseded,
+    QuoteIssued: _quoted,
+    PaymentRequested: _payment_requested,
+    PaymentAuthorized: _authorized,
+    PaymentCaptureRequested: _capture_requested,
+    PaymentCaptured: _captured,
+    PaymentDeclined: _declined,
+    PaymentVoidRequested: _void_requested,
+    PaymentVoided: _voided,
+    RefundRequested: _refund_requested,
+    PaymentRefunded: _refunded,
+    TierChanged: _tier_changed,
+    EntitlementsChanged: _entitled,
+    BillingScheduleAdjusted: _scheduled,
+    OrderCompleted: _completed,
+    OrderFailed: _failed,
+}

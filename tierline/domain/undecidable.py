@@ -1,0 +1,56 @@
+"""Commands that cannot be decided because what they are about is not here: dead letters, not rejections."""
+
+from __future__ import annotations
+
+from tierline.domain.account import OpenAccount
+from tierline.domain.claims import Identity, NewAttempt, ReferenceReused
+from tierline.domain.commands import Command, OpenSubscription, RecordPaymentResult
+from tierline.domain.outcome import Dead, DeadLetterClass
+from tierline.domain.payment_results import STATUSES
+from tierline.domain.state import State
+from tierline.domain.subscription import ActiveSubscription
+
+
+def undecidable(state: State, command: Command, identity: Identity) -> Dead | None:
+    """Why nobody can decide this command, or None. What was decided before is never undecidable."""
+    if not isinstance(identity, NewAttempt | ReferenceReused) or isinstance(command.body, OpenSubscription):
+        return None
+    if not isinstance(state.account, OpenAccount):
+        return Dead(
+            DeadLetterClass.UNKNOWN_ACCOUNT,
+            "ACCOUNT_UNKNOWN",
+            "account_id",
+            "no subscription of this account was ever opened",
+        )
+    subscription = state.subscription
+    if (
+        not isinstance(subscription, ActiveSubscription)
+        or subscription.account_id != state.account.account_id
+    ):
+        return Dead(
+            DeadLetterClass.UNKNOWN_ACCOUNT,
+            "SUBSCRIPTION_UNKNOWN",
+            "subscription_id",
+            "the account has no such subscription",
+        )
+    if isinstance(command.body, RecordPaymentResult):
+        return _undecidable_result(subscription, command.body)
+    return None
+
+
+def _undecidable_result(subscription: ActiveSubscription, result: RecordPaymentResult) -> Dead | None:
+    if result.status not in STATUSES:
+        return Dead(
+            DeadLetterClass.CONTRACT,
+            "PAYMENT_STATUS_UNKNOWN",
+            "body.status",
+            f"a payment result is one of {', '.join(STATUSES)}",
+        )
+    if subscription.payment(result.payment_id) is None:
+        return Dead(
+            DeadLetterClass.DEPENDENCY,
+            "PAYMENT_UNKNOWN",
+            "body.payment_id",
+            "no order of the subscription asked for this payment, or it was settled long ago",
+        )
+    return None
