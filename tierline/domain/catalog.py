@@ -71,7 +71,7 @@ class Plan:
     def monthly_price(self, currency: str, seats: int) -> Fraction | None:
         """The price of a whole interval spread over its months, exactly; to compare, not to charge."""
         price = self.price(currency, seats)
-        return None if price is None else price / months_in(self.interval)
+        return None if price is None else Fraction(price, months_in(self.interval))
 
     def sellable(self, on: date, country: str) -> bool:
         """Whether an order of that local day from that country (ISO 3166 alpha-2) may choose the plan."""
@@ -194,7 +194,7 @@ class Catalog:
 
 def months_in(interval: Interval) -> Fraction:
     """The interval in (mean) months."""
-    return Fraction(interval.months) if interval.months else interval.days / DAYS_PER_MONTH
+    return Fraction(interval.months) if interval.months else Fraction(interval.days, DAYS_PER_MONTH)
 
 
 def _unique(pairs: Iterable[tuple[Named, Plan]]) -> dict[Named, Plan | None]:

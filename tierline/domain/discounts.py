@@ -89,7 +89,7 @@ def discounted_prices(
         price: Exact = item.list_minor
         for discount in (*own, *overall):
             if discount.percent is not None:
-                price = price * (100 - discount.percent) / 100
+                price *= Fraction(100 - discount.percent, 100)
         amount: Exact = sum(discount.amount_minor or 0 for discount in own)
         if shared:
             amount += Fraction(shared * item.list_minor, whole or 1)

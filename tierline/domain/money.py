@@ -72,7 +72,7 @@ def allocate(total_minor: int, weights: Mapping[str, Exact]) -> dict[str, int]:
     if whole <= 0 or min(weights.values()) < 0:
         raise ValueError("weights must not be negative, and at least one must be above zero")
     sign = -1 if total_minor < 0 else 1
-    shares = {key: abs(total_minor) * weight / whole for key, weight in weights.items()}
+    shares = {key: Fraction(abs(total_minor) * weight, whole) for key, weight in weights.items()}
     parts = {key: share.numerator // share.denominator for key, share in shares.items()}
     left_over = abs(total_minor) - sum(parts.values())
     for key in sorted(shares, key=lambda key: (parts[key] - shares[key], key))[:left_over]:

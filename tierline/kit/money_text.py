@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.numbers import NumberFormatError, parse_decimal
 
 from tierline.domain.money import Exact, Money, round_half_away
 from tierline.kit.currencies import exponents
 
 _EXTRA_DIGITS = 4
+
+
+class LocaleUnknown(ValueError):
+    """A locale that CLDR does not have. Use one such as en, de-DE or ja-JP."""
 
 
 class MoneyTextRefused(ValueError):
@@ -35,13 +39,20 @@ def parse_money(text: str, currency: str, locale: str = "en") -> Money:
     """The amount that the text states, exactly; more decimals than the currency has are refused."""
     digits = _digits(currency)
     try:
-        value = parse_decimal(text.strip(), locale=locale, strict=True)
+        value = parse_decimal(text.strip(), locale=_locale(locale), strict=True)
     except (NumberFormatError, InvalidOperation) as error:
         raise MoneyTextRefused(f"{text!r} is not an amount in {currency}") from error
     minor = value.scaleb(digits)
     if not value.is_finite() or minor != minor.to_integral_value():
         raise MoneyTextRefused(f"{text!r} has more than the {digits} decimals of {currency}")
     return Money(int(minor), currency)
+
+
+def _locale(name: str) -> Locale:
+    try:
+        return Locale.parse(name, sep="-" if "-" in name else "_")
+    except (UnknownLocaleError, ValueError):
+        raise LocaleUnknown(f"{name!r} is not a locale such as en or de-DE") from None
 
 
 def _digits(currency: str) -> int:
@@ -52,7 +63,7 @@ def _digits(currency: str) -> int:
 
 
 def _formatted(value: Decimal, currency: str, locale: str, least: int, most: int) -> str:
-    parsed = Locale.parse(locale, sep="-" if "-" in locale else "_")
+    parsed = _locale(locale)
     pattern = parsed.currency_formats["standard"]
     return str(
         pattern.apply(value, parsed, currency=currency, currency_digits=False, force_frac=(least, most))
