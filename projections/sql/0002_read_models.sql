@@ -174,7 +174,6 @@ CREATE TABLE read.order_status (
     received_at        timestamptz NOT NULL,
     ended_at           timestamptz,
     recorded_at        timestamptz NOT NULL,
-    version            integer     NOT NULL,
     partition          integer     NOT NULL,
     position           bigint      NOT NULL
 ) WITH (fillfactor = 70);
@@ -221,7 +220,6 @@ COMMENT ON COLUMN read.order_status.purchase_order_ref IS 'The customer''s purch
 COMMENT ON COLUMN read.order_status.received_at IS 'When the broker took the order in.';
 COMMENT ON COLUMN read.order_status.ended_at IS 'When the order reached a state that never changes again; null while it is open.';
 COMMENT ON COLUMN read.order_status.recorded_at IS 'When the last event of the order was recorded.';
-COMMENT ON COLUMN read.order_status.version IS 'Version of the stream, as of that event.';
 COMMENT ON COLUMN read.order_status.partition IS 'Partition of oms.events.v1 that holds the account.';
 COMMENT ON COLUMN read.order_status.position IS 'Position in that partition of the last event of the order.';
 

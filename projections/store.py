@@ -1,0 +1,39 @@
+"""Takes a batch of events into the tables of read models, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from psycopg.rows import dict_row
+
+from projections.copy_text import rows_as_copy_text
+from projections.read_model import Event, ReadModel
+from projections.table import Row, Table, copy_to_stage, create_stage, load_stored, merge_stage
+from tierline.kit.database import Connection
+
+
+def create_stages(connection: Connection, models: Iterable[ReadModel]) -> None:
+    """Prepare a new session for ``apply``; undone when the caller rolls back."""
+    for model in models:
+        connection.execute(create_stage(model.table))
+
+
+def apply(connection: Connection, model: ReadModel, target: str, events: Sequence[Event]) -> None:
+    """Fold ``events`` (whole decisions, in order per partition) into ``target``, one of the model's tables.
+
+    Handing the same events over again changes nothing.
+    """
+    keys = model.keys(events)
+    stored = _load(connection, model.table, target, list(keys)) if keys else []
+    rows = model.fold(stored, events)
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        with cursor.copy(copy_to_stage(model.table)) as copy:
+            copy.write(rows_as_copy_text(model.table.columns, rows))
+        cursor.execute(merge_stage(model.table, target))
+
+
+def _load(connection: Connection, table: Table, target: str, keys: list[str]) -> list[Row]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(load_stored(table, target), (keys,)).fetchall()

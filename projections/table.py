@@ -1,0 +1,90 @@
+"""A read model's table as the projector sees it, and the SQL that follows from it.
+
+Rows are dictionaries by column. In a row an instant is milliseconds since the epoch, a date ISO text, a
+uuid text: the form in which they stand in events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Row = dict[str, Any]
+Kind = Literal["text", "uuid", "integer", "flag", "instant", "date", "texts", "json", "bytes"]
+
+# How a stored value comes back in the form that it has in a row.
+_LOADED = {
+    "uuid": "{0}::text AS {0}",
+    "date": "{0}::text AS {0}",
+    "instant": "(extract(epoch FROM {0}) * 1000)::bigint AS {0}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of schema ``read``.
+
+    ``columns`` are those the projector fills. ``appends``: rows are only ever added; otherwise a row
+    replaces the one of the same ``key`` at a lower position. ``stored`` is the query for the rows that a
+    fold continues, given a list of keys; {columns} and {target} are filled in. ``looked_up`` fills a column
+    by an SQL expression over ``new``, the row on its way in; ``carried`` does so in a rebuild alone.
+    """
+
+    name: str
+    columns: Mapping[str, Kind]
+    key: tuple[str, ...]
+    appends: bool
+    stored: str = ""
+    looked_up: Mapping[str, str] = field(default_factory=dict)
+    carried: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def live(self) -> str:
+        """The table that is asked."""
+        return f"read.{self.name}"
+
+    @property
+    def next(self) -> str:
+        """The table that a rebuild fills beside it."""
+        return f"read.{self.name}__next"
+
+    @property
+    def stage(self) -> str:
+        """A session's own landing place for rows on their way in."""
+        return f"stage_{self.name}"
+
+
+def create_stage(table: Table) -> str:
+    """Make the landing place where the session has none; every commit empties it."""
+    return f"CREATE TEMP TABLE IF NOT EXISTS {table.stage} (LIKE {table.live}) ON COMMIT DELETE ROWS"
+
+
+def copy_to_stage(table: Table) -> str:
+    """Take rows in, in the text form of ``copy_text``."""
+    return f"COPY {table.stage} ({', '.join(table.columns)}) FROM STDIN"
+
+
+def merge_stage(table: Table, target: str) -> str:
+    """Take the staged rows over into ``target``; one that is there already changes nothing."""
+    filled = {column: f"new.{column}" for column in table.columns} | dict(table.looked_up)
+    if target == table.next:
+        filled |= table.carried
+    return (
+        f"INSERT INTO {target} AS held ({', '.join(filled)}) "
+        f"SELECT {', '.join(filled.values())} FROM {table.stage} AS new "
+        f"ON CONFLICT ({', '.join(table.key)}) {_on_conflict(table)}"
+    )
+
+
+def load_stored(table: Table, target: str) -> str:
+    """The rows of ``target`` that a fold continues; takes a list of keys."""
+    columns = [_LOADED.get(kind, "{0}").format(name) for name, kind in table.columns.items()]
+    return table.stored.format(columns=", ".join(columns), target=target)
+
+
+def _on_conflict(table: Table) -> str:
+    if table.appends:
+        return "DO NOTHING"
+    changes = [f"{column} = excluded.{column}" for column in table.columns if column not in table.key]
+    return f"DO UPDATE SET {', '.join(changes)} WHERE held.position < excluded.position"
