@@ -85,7 +85,8 @@ class LeasedWorker:
     """Runs one handler for consumer ``group`` on ``topic`` until ``stop``.
 
     ``connect`` opens a session (see ``database.connect``). ``each_turn`` is called in every round of the
-    loop, records or not, for handlers with acknowledgements to serve.
+    loop, records or not, for handlers with acknowledgements to serve; ``closing`` once, before the partitions
+    are given back.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class LeasedWorker:
         backoff: Backoff | None = None,
         lease_store: LeaseStore = stored_leases,
         each_turn: Callable[[], None] = _nothing,
+        closing: Callable[[], None] = _nothing,
     ) -> None:
         self._group = group
         self._topic = topic
@@ -115,6 +117,7 @@ class LeasedWorker:
         self._backoff = backoff or Backoff()
         self._lease_store = lease_store
         self._each_turn = each_turn
+        self._closing = closing
         self._stopping = threading.Event()
         self._connection: Connection | None = None
         self._waiting: set[int] = set()
@@ -153,6 +156,7 @@ class LeasedWorker:
 
     def leave(self) -> None:
         """Give everything back."""
+        self._closing()
         self._tell_positions(every_ms=0)
         self._handler.reset(list(self._leases))
         self._consumer.close()

@@ -1,0 +1,177 @@
+"""One turn of the decider in memory: commands in their order, against what was loaded, one after another.
+
+Nothing here touches a server. A turn sees its own earlier decisions and leaves lists of what must be
+written; it is thrown away whole when the commit fails.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deadletter.verdicts import Verdict
+from schemas.topics import ORDERS
+from streams.claim_book import ClaimBook
+from streams.command_reading import Asked, Poison
+from streams.external_refs import NewRef, refs_of_opening
+from streams.recording import Head, Recorder, StoredEvent
+from streams.snapshots import Stream
+from streams.stream_loading import folded
+from tierline.domain.account import OpenAccount
+from tierline.domain.catalog import Catalog
+from tierline.domain.claims import ClaimChanges, Redelivery, Repeat, claim_changes, identify
+from tierline.domain.commands import Command, ExternalRef, OpenSubscription
+from tierline.domain.context import Context
+from tierline.domain.decide import decide
+from tierline.domain.events import Event, SubscriptionOpened
+from tierline.domain.identity import dead_letter_id_of
+from tierline.domain.policy import Policy
+from tierline.domain.state import State, account_stream, stream_id_of, subscription_stream
+from tierline.domain.subscription import ActiveSubscription
+from tierline.domain.undecidable import undecidable
+
+QUIET = "redelivered"
+DUPLICATE = "duplicate"
+DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What decisions are made by, fixed while a worker runs."""
+
+    catalog: Catalog
+    policy: Policy
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What the store had about the commands of a turn. ``streams`` holds every stream that they name."""
+
+    streams: dict[str, Stream]
+    claims: ClaimBook
+    taken_refs: dict[ExternalRef, str]
+    verdicts: Mapping[str, Verdict]
+
+
+@dataclass(slots=True)
+class Turn:
+    """The decisions of one turn, at time ``now`` (ms). Heads by partition move with every event."""
+
+    rules: Rules
+    recorder: Recorder
+    loaded: Loaded
+    heads: dict[int, Head]
+    now: int
+    events: list[StoredEvent] = field(default_factory=list)
+    refs: list[NewRef] = field(default_factory=list)
+    dead: list[Poison] = field(default_factory=list)
+    touched: dict[str, Stream] = field(default_factory=dict)
+    partition_of: dict[str, int] = field(default_factory=dict)
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def take(self, asked: Asked | Poison) -> None:
+        """Decide one record, or put it among the dead."""
+        if isinstance(asked, Poison):
+            self._give_up(asked)
+        else:
+            self._decide(asked)
+
+    def _decide(self, asked: Asked) -> None:
+        command = asked.command
+        claims = self.loaded.claims
+        identity = identify(
+            command, claims.attempts(command.command_id), claims.came_from(command.command_id)
+        )
+        if isinstance(identity, Redelivery):
+            self.outcomes[command.channel, QUIET] += 1
+            return
+        state = State(
+            self._stream(account_stream(command.account_id)).state,  # type: ignore[arg-type] # by its id
+            self._stream(subscription_stream(command.subscription_id)).state,  # type: ignore[arg-type]
+        )
+        earlier = self.loaded.verdicts.get(orders_dead_letter_id(command))
+        dead = earlier.dead if earlier else undecidable(state, command, identity)
+        if dead is not None:
+            self._give_up(Poison(asked.record, dead, command))
+            return
+        self._own(asked.record.partition, command, state)
+        context = Context(
+            self.now, identity, self.rules.catalog, self.rules.policy, self._taken_refs(command)
+        )
+        events = decide(state, command, context)
+        if not events:
+            self.outcomes[command.channel, QUIET] += 1
+            return
+        self._record(asked.record.partition, command, context, events)
+        if isinstance(identity, Repeat):
+            self.outcomes[command.channel, DUPLICATE] += 1
+
+    def _record(self, partition: int, command: Command, context: Context, events: tuple[Event, ...]) -> None:
+        head = self.heads[partition]
+        first_position = head.next_position
+        for index, event in enumerate(events):
+            stream_id = stream_id_of(event, command)
+            stream = self._stream(stream_id)
+            stored = self.recorder.record(
+                event,
+                command,
+                context,
+                stream_id=stream_id,
+                version=stream.version + 1,
+                head=head,
+                decision=(index, len(events)),
+            )
+            self.events.append(stored)
+            self.touched[stream_id] = folded(stream, stored.event)
+            self.partition_of[stream_id] = partition
+            if isinstance(event.body, SubscriptionOpened) and isinstance(command.body, OpenSubscription):
+                self._opened(command, command.body)
+        changes = claim_changes(command, context.identity, events)
+        self.loaded.claims.apply(
+            command, changes, subscription_stream(command.subscription_id), partition, first_position
+        )
+        self._count(command, changes)
+
+    def streams(self) -> dict[str, Stream]:
+        """Every stream as it stands after the turn."""
+        return self.loaded.streams | self.touched
+
+    def _own(self, partition: int, command: Command, state: State) -> None:
+        """Note which of the streams only this partition writes; others may change behind our back."""
+        if isinstance(state.account, OpenAccount):
+            self.partition_of[account_stream(command.account_id)] = partition
+        subscription = state.subscription
+        if isinstance(subscription, ActiveSubscription) and subscription.account_id == command.account_id:
+            self.partition_of[subscription_stream(command.subscription_id)] = partition
+
+    def _count(self, command: Command, changes: ClaimChanges) -> None:
+        if changes.claim is not None:
+            self.outcomes[command.channel, changes.claim.outcome] += 1
+        for moved in changes.moved:
+            self.outcomes[command.channel, moved.outcome] += 1
+
+    def _stream(self, stream_id: str) -> Stream:
+        return self.touched.get(stream_id) or self.loaded.streams[stream_id]
+
+    def _taken_refs(self, command: Command) -> dict[ExternalRef, str]:
+        if not isinstance(command.body, OpenSubscription):
+            return {}
+        taken = self.loaded.taken_refs
+        return {ref: taken[ref] for ref in command.body.external_refs if ref in taken}
+
+    def _opened(self, command: Command, opening: OpenSubscription) -> None:
+        self.refs.extend(refs_of_opening(command, opening))
+        for ref in opening.external_refs:
+            self.loaded.taken_refs[ref] = command.subscription_id
+
+    def _give_up(self, poison: Poison) -> None:
+        self.dead.append(poison)
+        channel = "" if poison.command is None else poison.command.channel
+        self.outcomes[channel, DEAD] += 1
+
+
+def orders_dead_letter_id(command: Command) -> str:
+    """The id that this command's dead letter has, should it have one."""
+    origin = command.origin
+    return dead_letter_id_of(ORDERS, origin.topic, origin.partition, origin.offset, command.intent_index)
