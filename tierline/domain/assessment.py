@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tierline.domain.eligibility import findings_of, reasons_with, verdicts_of
@@ -34,19 +35,17 @@ def assess(order: Asked, policy: Policy) -> Assessment:
     strictness = policy.strictness(order.command.channel, order.account.segment)
     proposal, meeting = proposal_of(order), meet(order.subscription, order.command)
     found = findings_of(order, proposal)
-    always = reasons_of_meeting(meeting)
+    always = reasons_of_meeting(meeting, order.command.received_at)
     if isinstance(proposal, Impossible):
         always += proposal.reasons
-    verdicts = verdicts_of(strictness, found)
-    if always:
-        verdicts += tuple(_told(reason, Severity.REJECT) for reason in always)
+    told = [_told(reason, Severity.REJECT) for reason in always]
     if isinstance(proposal, Unchanged):
-        verdicts += (_told(in_force(order), Severity.WARN),)
+        told.append(_told(in_force(order), Severity.WARN))
     return Assessment(
         order,
         proposal,
         meeting,
-        verdicts,
+        _joined(verdicts_of(strictness, found), told),
         always + reasons_with(Severity.REJECT, strictness, found),
         reasons_with(Severity.HOLD, strictness, found),
     )
@@ -63,6 +62,14 @@ def in_force(order: Asked) -> Reason:
 def may_be_sent_again(reasons: tuple[Reason, ...]) -> bool:
     """Sending the order again can help only where that is true of every reason."""
     return all(REASONS[ReasonCode(reason.code)].retry for reason in reasons)
+
+
+def _joined(of_rules: tuple[Verdict, ...], told: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """What holds whatever the policy says stands instead of a rule of the same name."""
+    if not told:
+        return of_rules
+    names = {verdict.rule for verdict in told}
+    return (*(verdict for verdict in of_rules if verdict.rule not in names), *told)
 
 
 def _told(reason: Reason, severity: Severity) -> Verdict:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 
 from tierline.domain.calendar import billing_date, instant_of, month_of
 from tierline.domain.catalog import months_in
@@ -88,15 +89,11 @@ def reasons_with(severity: Severity, strictness: Strictness, found: Findings) ->
 
 
 def stale_order(order: Asked) -> str | None:
-    """Taken in before an order that was accepted, or before the one on hold; equal is not stale."""
-    subscription, received_at = order.subscription, order.command.received_at
-    newest = subscription.accepted_at
-    if newest is not None and received_at < newest:
-        return f"received {text_of_ms(received_at)}, the last accepted order {text_of_ms(newest)}"
-    held = subscription.held
-    if held is not None and received_at < held.order.received_at:
-        return f"received {text_of_ms(received_at)}, the order on hold {text_of_ms(held.order.received_at)}"
-    return None
+    """Taken in before the last accepted order; at the same moment is not stale."""
+    newest, received_at = order.subscription.accepted_at, order.command.received_at
+    if newest is None or received_at >= newest:
+        return None
+    return f"received {text_of_ms(received_at)}, the last accepted order {text_of_ms(newest)}"
 
 
 def period_not_current(order: Asked) -> str | None:
@@ -152,7 +149,8 @@ def commitment_remaining(order: Asked, target: Target) -> str | None:
     if monthly is None:
         return None
     items = order.subscription.schedule.items
-    current = sum(item.list_minor for item in items) / months_in(interval_of_text(items[0].interval))
+    months = months_in(interval_of_text(items[0].interval))
+    current = Fraction(sum(item.list_minor for item in items), months)
     until = f"until {term_ends.isoformat()}"
     if monthly < current:
         return f"the monthly price would fall from {current} to {monthly} {until}"

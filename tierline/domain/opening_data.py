@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -49,7 +49,8 @@ def read_opening(body: OpenSubscription, catalog: Catalog) -> Opening | tuple[Re
     moments = list(_moments(body))
     if moments or not items or zone is None or plan is None:
         return (*reasons, *moments)
-    schedule = Schedule(body.period_start, body.period_end, body.billing_day, None, items, body.invoiced)
+    rows = None if body.invoiced is None else tuple(_row_of_plan(row, plan) for row in body.invoiced)
+    schedule = Schedule(body.period_start, body.period_end, body.billing_day, None, items, rows)
     reasons += _billing(schedule, zone)
     return tuple(reasons) or Opening(plan, schedule)
 
@@ -144,6 +145,11 @@ def _texts_of_row(field: str, row: InvoicedRow) -> dict[str, str]:
         texts[f"{field}.credits[{index}].start"] = span.start
         texts[f"{field}.credits[{index}].end"] = span.end
     return texts
+
+
+def _row_of_plan(row: InvoicedRow, plan: Plan) -> InvoicedRow:
+    """A row that names no plan was invoiced for the one that is opened, and is credited in its mode."""
+    return replace(row, plan=row.plan or plan.id, mode=row.mode or plan.mode.value)
 
 
 def _billing(schedule: Schedule, zone: ZoneInfo) -> Iterator[Reason]:

@@ -102,7 +102,7 @@ def _subscription_opened(body: OpenSubscription, opening: Opening) -> Event:
         period_start=body.period_start,
         period_end=body.period_end,
         contract=body.contract,
-        invoiced=body.invoiced,
+        invoiced=schedule.invoiced,
         external_refs=tuple(dict.fromkeys(body.external_refs)),
         items=schedule.items,
     )

@@ -3,6 +3,7 @@
 | pending order           | same channel and source          | any other channel or source      |
 |-------------------------|----------------------------------|----------------------------------|
 | on hold, or unpaid      | superseded, if the newer can be  | the first wins: ORDER_CONFLICT   |
+| on hold, received later | STALE_ORDER                      | the first wins: ORDER_CONFLICT   |
 | capture was asked for   | ORDER_IN_PROGRESS, send it later | ORDER_IN_PROGRESS, send it later |
 
 A newer order supersedes only what it can replace: once accepted, everything that is pending; once on hold
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from tierline.domain.about import about
 from tierline.domain.commands import Command
 from tierline.domain.events import Event, OrderSuperseded, PaymentVoidRequested, Reason
+from tierline.domain.moments import text_of_ms
 from tierline.domain.reasons import ReasonCode
 from tierline.domain.subscription import (
     ActiveSubscription,
@@ -51,7 +53,14 @@ class InProgress:
     order: OrderFacts
 
 
-Meeting = Clear | Conflict | InProgress
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """An order that was received later is on hold already."""
+
+    order: OrderFacts
+
+
+Meeting = Clear | Conflict | InProgress | Overtaken
 
 
 def meet(subscription: ActiveSubscription, command: Command) -> Meeting:
@@ -62,16 +71,21 @@ def meet(subscription: ActiveSubscription, command: Command) -> Meeting:
     for pending in (live, held):
         if pending is not None and not _same_sender(pending.order, command):
             return Conflict(pending.order)
+    if held is not None and command.received_at < held.order.received_at:
+        return Overtaken(held.order)
     return Clear(live, held)
 
 
-def reasons_of_meeting(meeting: Meeting) -> tuple[Reason, ...]:
-    """Why the newer order is rejected for what it meets."""
+def reasons_of_meeting(meeting: Meeting, received_at: int) -> tuple[Reason, ...]:
+    """Why the order received then (ms) is rejected for what it meets."""
     match meeting:
         case Conflict(winner=winner):
             return (Reason(ReasonCode.ORDER_CONFLICT, f"an order from {winner.channel} came first"),)
         case InProgress():
             return (Reason(ReasonCode.ORDER_IN_PROGRESS, "its payment is being captured"),)
+        case Overtaken(order=order):
+            detail = f"received {text_of_ms(received_at)}, the order on hold {text_of_ms(order.received_at)}"
+            return (Reason(ReasonCode.STALE_ORDER, detail),)
         case Clear():
             return ()
 
