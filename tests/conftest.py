@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.stack import SharedStack, own_part_of, shared_stack
 from tierline.kit.settings import Settings
+from tierline.local.errors import StackError
 
 UNIT = Path(__file__).parent / "unit"
 SHARED = pytest.StashKey[SharedStack]()
@@ -43,7 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     running = config.getoption("--stack-data")
     config.stash[OPENED] = opened = ExitStack()
-    config.stash[SHARED] = opened.enter_context(shared_stack(Path(running) if running else None))
+    try:
+        config.stash[SHARED] = opened.enter_context(shared_stack(Path(running) if running else None))
+    except StackError as error:
+        pytest.exit(str(error), returncode=1)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -17,12 +17,12 @@ from confluent_kafka.admin import AdminClient
 from psycopg import sql
 from pydantic import SecretStr
 
+from projections.migrate import migrate
 from tierline.kit.settings import Settings, load_settings
 from tierline.local.stack import LocalStack
 
 TEST_PARTITIONS = 4
 ADMIN_TIMEOUT_S = 30
-SQL_FOLDER = Path(__file__).parents[2] / "projections" / "sql"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,7 @@ def _template_database(data: Path) -> Iterator[SharedStack]:
     shared = SharedStack(data, f"tierline_template_{secrets.token_hex(4)}")
     _administer(shared.settings, "CREATE DATABASE {}", shared.template)
     try:
-        with psycopg.connect(_url_of(shared.settings, shared.template)) as connection:
-            for file in sorted(SQL_FOLDER.glob("*.sql")):
-                connection.execute(file.read_bytes())
+        migrate(SecretStr(_url_of(shared.settings, shared.template)))
         yield shared
     finally:
         _administer(shared.settings, "DROP DATABASE {} WITH (FORCE)", shared.template)

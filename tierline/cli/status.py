@@ -48,7 +48,11 @@ def _server_cells(server: ServerStatus) -> list[str]:
 
 
 def _worker_cells(worker: WorkerStatus) -> list[str]:
-    runs = "runs" if worker.running else f"ENDED (exit code {worker.exit_code})"
+    runs = (
+        "runs"
+        if worker.running
+        else "ENDED" + (f" (exit code {worker.exit_code})" if worker.exit_code is not None else "")
+    )
     return [worker.name, runs, "", *_vitals(worker)]
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import IO, Any, Literal, Self
 
 from tierline.kit.settings import CURRENT_POINTER
 from tierline.local.errors import StackError
 from tierline.local.process import ProcessRef
+
+LOCK_ATTEMPTS = 10
+LOCK_RETRY_S = 0.02
 
 Phase = Literal["starting", "ready", "stopping", "stopped"]
 
@@ -75,13 +79,11 @@ class DataFolder:
         """Own the folder: exactly one process at a time. Raises FolderInUse when another one does."""
         self.logs.mkdir(parents=True, exist_ok=True)
         with self.lock_file.open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as cause:
+            if not _lock_soon(handle):
                 raise FolderInUse(
                     f"A stack already runs in {self.path}.",
                     f"See it: tierline status --data {self.path}   Stop it: tierline down --data {self.path}",
-                ) from cause
+                )
             yield
 
     def is_owned(self) -> bool:
@@ -89,11 +91,7 @@ class DataFolder:
         if not self.lock_file.exists():
             return False
         with self.lock_file.open("r+") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            return False
+            return not _try_lock(handle)
 
     def read_state(self) -> StackState | None:
         """What the last supervisor wrote, or None when there never was one."""
@@ -130,6 +128,23 @@ class DataFolder:
 
 class FolderInUse(StackError):
     """Another supervisor owns the data folder. Action: use that stack, or stop it first."""
+
+
+def _lock_soon(handle: IO[str]) -> bool:
+    """Lock; somebody who only asks holds it for an instant, so one refusal is not an answer yet."""
+    for _ in range(LOCK_ATTEMPTS):
+        if _try_lock(handle):
+            return True
+        time.sleep(LOCK_RETRY_S)
+    return False
+
+
+def _try_lock(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_secret(file: Path, text: str) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tierline.local.artifacts import Notice
 from tierline.local.errors import StackError
 from tierline.local.server import Server
 from tierline.local.supervised import Supervised
@@ -53,7 +54,7 @@ class Keeper:
         self,
         servers: Sequence[Server],
         workers: Sequence[Supervised],
-        on_change: Callable[[], None] = lambda: None,
+        on_change: Notice = lambda _: None,
         on_failure: Callable[[StackError], None] = lambda _: None,
     ) -> None:
         self._servers = servers
@@ -76,36 +77,39 @@ class Keeper:
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_EVERY_S):
-            changed = [self._look_after(child) for child in (*self._servers, *self._workers)]
-            if any(changed):
-                self._on_change()
+            for child in (*self._servers, *self._workers):
+                if changed := self._look_after(child):
+                    self._on_change(changed)
 
-    def _look_after(self, child: Supervised) -> bool:
-        """Return whether anything about the child changed."""
+    def _look_after(self, child: Supervised) -> str:
+        """Do what the child needs now; return what changed, in words, or nothing."""
         with child.guard:
             if not child.wanted:
-                return False
-            if child.is_running():
-                return isinstance(child, Server) and not child.ready and self._became_ready(child)
-            return self._bring_back(child, self._pauses[child.name])
+                return ""
+            if not child.is_running():
+                return self._bring_back(child, self._pauses[child.name])
+            if isinstance(child, Server) and not child.ready and self._is_ready(child):
+                return f"{child.name} serves again"
+            return ""
 
-    def _bring_back(self, child: Supervised, pause: Pause) -> bool:
+    def _bring_back(self, child: Supervised, pause: Pause) -> str:
         now = time.monotonic()
         if pause.due is None:
             pause.ended(now)
             if isinstance(child, Server) and pause.in_a_row > SERVER_RESTARTS_IN_A_ROW:
                 child.wanted = False
                 self._on_failure(child.failed(f"ended {pause.in_a_row} times in a row"))
-            return True
+                return f"{child.name} is given up"
+            return f"{child.name} ended (exit code {child.exit_code}), see {child.log}"
         if now < pause.due:
-            return False
+            return ""
         child.spawn()
         child.restarts += 1
         pause.started(now)
-        return True
+        return f"{child.name} started again"
 
-    def _became_ready(self, server: Server) -> bool:
+    def _is_ready(self, server: Server) -> bool:
         try:
             return server.check_ready()
         except StackError:
-            return True  # it has just ended; the next look brings it back
+            return False  # it ended while it was asked; the next look brings it back

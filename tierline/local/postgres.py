@@ -150,13 +150,25 @@ def version() -> str:
 
 
 def server_user() -> str | None:
-    """The user that PostgreSQL runs as when this process is root, else None."""
-    if os.geteuid() != 0:
+    """The user that PostgreSQL runs as when this process is root, else None: the present one."""
+    uid = os.geteuid()
+    if uid != 0:
+        _require_name(uid)
         return None
     try:
         return pwd.getpwnam(UNPRIVILEGED_USER).pw_name
     except KeyError as cause:
         raise StackError(
-            f"PostgreSQL does not run as root and there is no user {UNPRIVILEGED_USER}.",
-            "Run Tierline as another user than root, or add that user.",
+            f"PostgreSQL does not run as root, and there is no user {UNPRIVILEGED_USER}.",
+            "Run Tierline as another user than root.",
+        ) from cause
+
+
+def _require_name(uid: int) -> None:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError as cause:
+        raise StackError(
+            f"PostgreSQL does not run as user {uid}: the machine has no name for it.",
+            "Add the user to /etc/passwd, or run Tierline as one that is there.",
         ) from cause

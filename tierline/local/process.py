@@ -17,6 +17,7 @@ from tierline.local import child
 
 # The start time of a process is computed from the boot time, which moves a little when the clock is set.
 CLOCK_SLACK_S = 2.0
+LARGEST_LOG_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ class Command:
         the end of that thread for the death of the parent.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
+        if log.exists() and log.stat().st_size > LARGEST_LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
         with log.open("ab") as output:
             return subprocess.Popen(  # noqa: S603 - our own command line
                 self.launcher(),

@@ -104,19 +104,19 @@ class LocalStack:
     def start(self) -> None:
         """Start everything and return when it serves. Raises FolderInUse when the folder has a live stack."""
         self._resources.enter_context(self.folder.owned())
+        before = self.folder.read_state()
         try:
-            self._start()
+            self._start(before.ports if before else {})
         except BaseException:
             self.stop()
             raise
 
-    def _start(self) -> None:
+    def _start(self, ports_before: Mapping[str, int]) -> None:
         for name in end_orphans(self.folder):
             self._notice(f"stopped {name}, left behind by a run that was killed")
         cache = cache_folder()
         book = self._resources.enter_context(PortBook(cache / "ports"))
-        before = self.folder.read_state()
-        self._ports = take_ports(book.take, {**self._usual_ports, **(before.ports if before else {})})
+        self._ports = take_ports(book.take, {**self._usual_ports, **ports_before})
         self._enter("starting")
         artifacts = ArtifactCache(cache, Lock.read())
         self._servers = ServerSet(self.folder, self._ports, self._existing, artifacts).create(self._notice)
@@ -126,7 +126,7 @@ class LocalStack:
             self._notice("preparing topics, tables and schemas")
             self._prepare(self.settings)
         self._workers.start()
-        keeper = Keeper(self.servers, tuple(self._workers), self._write_state, self._give_up)
+        keeper = Keeper(self.servers, tuple(self._workers), self._on_change, self._give_up)
         keeper.start()
         self._resources.callback(keeper.stop)
         self._enter("ready")
@@ -134,6 +134,7 @@ class LocalStack:
     def stop(self) -> None:
         """Stop workers, then registry and Kafka side by side, then PostgreSQL. Safe to call twice."""
         if self._phase == "stopped":
+            self._resources.close()
             return
         self._enter("stopping")
         self._workers.stop()
@@ -168,6 +169,10 @@ class LocalStack:
             self._notice(
                 f"{server.part.title} ready in {server.seconds_to_ready:.1f} s at {server.part.address}"
             )
+        self._write_state()
+
+    def _on_change(self, what: str) -> None:
+        self._notice(what)
         self._write_state()
 
     def _give_up(self, failure: StackError) -> None:

@@ -53,12 +53,17 @@ class Supervised:
         """Start the process without waiting for it to do anything."""
         raise NotImplementedError
 
+    def send_signal(self, number: int) -> None:
+        """Send it a signal without changing what is wanted of it: SIGKILL is a crash, SIGSTOP a freeze."""
+        with self.guard:
+            if self._process and self.is_running():
+                self._process.send_signal(number)
+
     def send_stop(self, by: signal.Signals) -> None:
         """Ask it to end and to stay down, without waiting."""
         with self.guard:
             self.wanted = False
-            if self._process and self.is_running():
-                self._process.send_signal(by)
+            self.send_signal(by)
 
     def wait_stopped(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Wait for the end of the process; SIGKILL after ``timeout_s``."""

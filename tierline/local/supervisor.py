@@ -63,6 +63,8 @@ def start_detached(folder: DataFolder, arguments: Sequence[str], notice: Notice)
     deadline = time.monotonic() + DETACHED_START_TIMEOUT_S
     while not _is_ready(folder, background.pid):
         said.pass_to(notice)
+        if background.poll() == 0:
+            return  # another one was faster: its stack is there to be used
         if background.poll() is not None:
             raise StackError(f"The stack did not start (exit code {background.returncode}).", f"See {log}")
         if time.monotonic() > deadline:

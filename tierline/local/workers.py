@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,7 +53,7 @@ class WorkerGroup:
 
     def __init__(self, names: Sequence[str], logs: Path, environment: Mapping[str, str]) -> None:
         self._workers = {name: Worker(name, logs, environment) for name in names}
-        self._keeper = Keeper((), tuple(self._workers.values()))
+        self._kept = ExitStack()
 
     def __getitem__(self, name: str) -> Worker:
         return self._workers[name]
@@ -74,11 +75,13 @@ class WorkerGroup:
 
     def __enter__(self) -> Self:
         self.start()
-        self._keeper.start()
+        keeper = Keeper((), tuple(self))
+        keeper.start()
+        self._kept.callback(keeper.stop)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        self._keeper.stop()
+        self._kept.close()
