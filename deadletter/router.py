@@ -57,7 +57,7 @@ Ending = AcceptedIntent | DeadIntent
 
 
 class Router:
-    """Turns endings into effects, in the order they come; ``run`` works on the dead ones in the background."""
+    """Turns endings into effects, in the order they come; ``run`` buries the dead ones in the background."""
 
     def __init__(
         self, *, outlet: Outlet, verdicts: VerdictStore, answer: Answer, fail: Fail, metrics: Metrics
@@ -68,12 +68,13 @@ class Router:
         self._fail = fail
         self._metrics = metrics
         self._dead: deque[DeadIntent] = deque()
+        self._burying = 0
         self._woken = asyncio.Event()
 
     @property
     def waiting(self) -> int:
-        """Dead intents whose verdict is not stored yet."""
-        return len(self._dead)
+        """Dead intents whose dead letter is not on its way yet."""
+        return len(self._dead) + self._burying
 
     def route(self, ending: Ending) -> None:
         """Begin the effects of ``ending``; ``ending.settled`` is called when all of them are safe."""
@@ -93,7 +94,9 @@ class Router:
             self._woken.clear()
             while self._dead:
                 taken = [self._dead.popleft() for _ in range(min(len(self._dead), _VERDICTS_AT_ONCE))]
+                self._burying = len(taken)
                 await self._bury(taken)
+                self._burying = 0
 
     def forget(self) -> None:
         """Drop what waits: its partitions are given up and their records will be delivered again."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from deadletter.classify import CLASSES
+from deadletter.envelope import DeadLetter
 from schemas.topics import replies_topic
 from tierline.domain.commands import Origin
 from tierline.domain.identity import reply_id_of
@@ -74,3 +76,28 @@ def reply_message(reply: Reply, source_key: bytes | None) -> Message:
 def reply_json(reply: Reply) -> bytes:
     """The JSON of ``reply``: the fields of the value and its id, in a fixed order."""
     return msgspec.json.encode({"reply_id": reply.id} | msgspec.to_builtins(reply))
+
+
+def dead_reply(letter: DeadLetter, source: str, reference: str | None, answered_at: int) -> Message:
+    """The answer to a dead intent: what was wrong with it, in words that may leave the house."""
+    told = CLASSES[letter.dead.dead_letter_class]
+    if letter.channel is None:
+        raise ValueError(f"dead letter {letter.id} has no channel to answer")
+    reply = Reply(
+        channel=letter.channel,
+        origin=letter.origin,
+        intent_index=letter.intent_index,
+        intent_count=letter.intent_count,
+        outcome="dead",
+        source=source,
+        reference=reference,
+        order_id=None,
+        duplicate=False,
+        reasons=(ReplyReason(letter.dead.code, told.customer, letter.dead.detail),),
+        retry=told.retryable,
+        amounts=None,
+        next_action=told.next_action,
+        received_at=letter.received_at,
+        answered_at=answered_at,
+    )
+    return reply_message(reply, letter.record.key)

@@ -27,9 +27,12 @@ CRASH_POINTS = frozenset(
         "replies.after_send",
         "projector.after_fold",
         "projector.after_write",
+        "normalizer.after_read",
         "normalizer.after_produce",
-        "normalizer.after_acknowledgement",
+        "normalizer.after_verdict",
         "normalizer.after_dead_letter",
+        "normalizer.after_acknowledgement",
+        "normalizer.after_progress",
     }
 )
 

@@ -1,0 +1,131 @@
+"""How an intent ends at the normalizer: the value that the router turns into effects."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from deadletter.envelope import DeadLetter, Stage
+from deadletter.router import AcceptedIntent, DeadIntent
+from deadletter.verdicts import Verdict
+from schemas.topics import COMMANDS, NORMALIZER
+from streams.headers import UNREADABLE_SOURCE
+from streams.intent import Intent, Unreadable
+from streams.normalize import COMMAND_TYPE_HEADER, Framed
+from streams.progress import OpenBatch
+from tierline.domain.commands import Origin
+from tierline.domain.outcome import Accepted, Dead, DeadLetterClass
+from tierline.kit.records import Message, Record
+
+_ROOMS = ("streams", "deadletter", "schemas", "tierline")
+_STAGES = {
+    DeadLetterClass.DECODE: Stage.DECODE,
+    DeadLetterClass.OVERSIZE: Stage.DECODE,
+    DeadLetterClass.CONTRACT: Stage.CONTRACT,
+    DeadLetterClass.UNKNOWN_ACCOUNT: Stage.CONTEXT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A dead outcome with what is known about its cause, for the headers of the dead letter."""
+
+    dead: Dead
+    stage: Stage
+    exhausted: bool = False
+    exception: str | None = None
+    frame: str | None = None
+
+
+def fault_of(dead: Dead, stage: Stage | None = None) -> Fault:
+    """``dead`` at ``stage``; None: the stage where its class is usually found."""
+    exhausted = dead.dead_letter_class is DeadLetterClass.UNKNOWN_ACCOUNT
+    return Fault(dead, stage or _STAGES.get(dead.dead_letter_class, Stage.CONTEXT), exhausted)
+
+
+def fault_of_bug(error: Exception, stage: Stage) -> Fault:
+    """An exception where the code promises none. Its text may quote the payload, so it is left out."""
+    dead = Dead(DeadLetterClass.BUG, "UNEXPECTED_ERROR", None, f"{type(error).__name__} at stage {stage}")
+    return Fault(dead, stage, exception=type(error).__qualname__, frame=_frame_of(error))
+
+
+def _frame_of(error: Exception) -> str | None:
+    """The innermost function of ours on the stack, as module:function, without a line number."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for frame in reversed(frames):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.split(".", 1)[0] in _ROOMS:
+            return f"{module}:{frame.f_code.co_qualname}"
+    return None
+
+
+class Endings:
+    """Makes the endings of intents of one release; ``now_ms`` is the wall clock."""
+
+    def __init__(self, *, app_version: str, now_ms: Callable[[], int]) -> None:
+        self._app_version = app_version
+        self._now_ms = now_ms
+
+    def accepted(self, record: Record, intent: Intent, framed: Framed, batch: OpenBatch) -> AcceptedIntent:
+        """``intent`` became the command ``framed``."""
+        command = Message(COMMANDS.name, framed.key, framed.value, framed.partition, (COMMAND_TYPE_HEADER,))
+        return AcceptedIntent(
+            Accepted(framed.command_id),
+            command,
+            partial(self._refused, record, intent, framed.command_id, batch),
+            batch.settle,
+        )
+
+    def dead(self, record: Record, intent: Intent, fault: Fault, batch: OpenBatch) -> DeadIntent:
+        """``intent`` was read and cannot be decided."""
+        letter = self._letter(record, intent.channel, fault, intent.intent_index, intent.intent_count)
+        return DeadIntent(fault.dead, letter, intent.source, intent.reference, batch.settle)
+
+    def unreadable(
+        self, record: Record, channel: str, unreadable: Unreadable, batch: OpenBatch
+    ) -> DeadIntent:
+        """The record was not understood: one dead intent, 0 of 1."""
+        letter = self._letter(record, channel, fault_of(unreadable.dead), 0, 1)
+        return DeadIntent(unreadable.dead, letter, unreadable.source, unreadable.reference, batch.settle)
+
+    def unread(self, record: Record, channel: str, fault: Fault, batch: OpenBatch) -> DeadIntent:
+        """Reading the record met a bug: one dead intent, 0 of 1, of which nothing is known."""
+        letter = self._letter(record, channel, fault, 0, 1)
+        return DeadIntent(fault.dead, letter, UNREADABLE_SOURCE, None, batch.settle)
+
+    def stored(
+        self, record: Record, channel: str, verdict: Verdict, intent: Intent | None, batch: OpenBatch
+    ) -> DeadIntent:
+        """The intent was called dead at an earlier delivery of its record, so it is."""
+        letter = self._letter(
+            record, channel, fault_of(verdict.dead), verdict.intent_index, verdict.intent_count
+        )
+        source = UNREADABLE_SOURCE if intent is None else intent.source
+        reference = None if intent is None else intent.reference
+        return DeadIntent(verdict.dead, letter, source, reference, batch.settle)
+
+    def _refused(
+        self, record: Record, intent: Intent, command_id: str, batch: OpenBatch, dead: Dead, stage: Stage
+    ) -> DeadIntent:
+        ending = self.dead(record, intent, fault_of(dead, stage), batch)
+        return replace(ending, letter=replace(ending.letter, command_id=command_id))
+
+    def _letter(self, record: Record, channel: str, fault: Fault, index: int, count: int) -> DeadLetter:
+        return DeadLetter(
+            group=NORMALIZER,
+            record=record,
+            origin=Origin(record.topic, record.partition, record.offset),
+            intent_index=index,
+            intent_count=count,
+            channel=channel,
+            dead=fault.dead,
+            stage=fault.stage,
+            app_version=self._app_version,
+            failed_at=self._now_ms(),
+            received_at=record.timestamp_ms,
+            exhausted=fault.exhausted,
+            exception=fault.exception,
+            frame=fault.frame,
+        )

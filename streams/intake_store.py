@@ -1,0 +1,266 @@
+"""What the normalizer keeps in PostgreSQL: its leases, the verdicts on dead intents; and what it looks up.
+
+``IntakeStore`` is one session, used by one thread. ``StoreThread`` is its face on the event loop: it waits as
+long as the store is away, so an outage is never an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import psycopg
+import structlog
+
+from deadletter.verdicts import Verdict, load_verdicts, write_verdicts
+from streams.context import Asked
+from streams.external_refs import OWN
+from streams.progress import Place
+from streams.resolve import RefRow
+from streams.transport import LogRange
+from tierline.kit import leases
+from tierline.kit.database import Connection, is_outage
+from tierline.kit.errors import PositionOutsideLog
+from tierline.kit.leases import Lease, LeaseLost, Progress
+from tierline.kit.retry import Backoff
+
+Result = TypeVar("Result")
+
+_log = structlog.get_logger(__name__)
+
+_STILL_OURS = """
+SELECT held.topic, held.partition, held.next_offset
+  FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::uuid[]) AS ours (topic, partition, epoch, owner)
+  JOIN oms.lease AS held USING (topic, partition, epoch, owner)
+ WHERE held.consumer = %b
+"""
+
+_ROWS = """
+SELECT r.channel, r.source, r.kind, r.ref, r.account_id, r.subscription_id
+  FROM unnest(%b::text[], %b::text[], %b::text[]) AS asked (channel, source, ref)
+ CROSS JOIN (VALUES ('account'), ('subscription')) AS kinds (kind)
+  JOIN oms.external_ref AS r USING (channel, source, kind, ref)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Partitions taken over: where to read each, and the verdicts on what will be delivered again."""
+
+    positions: Mapping[Place, int]
+    verdicts: Mapping[tuple[str, int, int, int], Verdict]
+
+
+class IntakeStore:
+    """One session for consumer ``consumer``; every call is one transaction. Not safe for threads.
+
+    Every method raises what psycopg raises when the store is away; call it again then.
+    """
+
+    def __init__(self, consumer: str, connect: Callable[[], Connection]) -> None:
+        self._consumer = consumer
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._leases: dict[Place, Lease] = {}
+        self._unsure = False
+
+    def take(self, ranges: Mapping[Place, LogRange]) -> Taken:
+        """Take the leases of these places; a first lease starts where the log does.
+
+        Raises PositionOutsideLog when a lease points where the log has nothing.
+        """
+        with self._transaction() as connection:
+            held = {
+                place: leases.acquire(connection, self._consumer, *place, log.first)
+                for place, log in sorted(ranges.items())
+            }
+            for place, lease in held.items():
+                self._check_position(place, lease, ranges[place])
+            verdicts = {
+                (*place, *key): verdict
+                for place, lease in held.items()
+                for key, verdict in load_verdicts(
+                    connection, self._consumer, *place, lease.next_offset
+                ).items()
+            }
+        self._leases.update(held)
+        return Taken({place: lease.next_offset for place, lease in held.items()}, verdicts)
+
+    def give_up(self, places: Collection[Place]) -> None:
+        """Write nothing more for ``places``."""
+        for place in places:
+            self._leases.pop(place, None)
+
+    def advance(self, positions: Mapping[Place, int]) -> None:
+        """Move the leases to ``positions`` in one transaction. Raises LeaseLost; nothing has moved then."""
+        with self._transaction() as connection:
+            if self._unsure:
+                self._reload(connection)
+            moved: dict[Place, Lease] = {}
+            for topic in sorted({topic for topic, _ in positions}):
+                held = {p: lease for (t, p), lease in self._leases.items() if t == topic}
+                moves = {
+                    partition: Progress(offset)
+                    for (t, partition), offset in positions.items()
+                    if t == topic and partition in held and offset > held[partition].next_offset
+                }
+                after = leases.advance(connection, held, moves)
+                moved.update({(topic, partition): lease for partition, lease in after.items()})
+            self._unsure = True
+        self._unsure = False
+        self._leases.update(moved)
+
+    def write_verdicts(self, verdicts: Sequence[Verdict]) -> list[Verdict | None]:
+        """Store ``verdicts`` while their leases are held; None for each of a place that was given up.
+
+        Raises LeaseLost when another process holds one of the places.
+        """
+        ours = [v for v in verdicts if (v.topic, v.partition) in self._leases]
+        with self._transaction() as connection:
+            self._hold(connection, {(v.topic, v.partition) for v in ours})
+            stored = dict(zip(map(id, ours), write_verdicts(connection, ours), strict=True))
+        return [stored.get(id(v)) for v in verdicts]
+
+    def look_up(self, asked: Collection[Asked]) -> list[RefRow]:
+        """The rows of these references, those of Tierline's own ids included."""
+        wanted = [one for one in asked if _storable(one)]
+        places = {*wanted, *((OWN, OWN, ref) for _, _, ref in wanted)}
+        if not places:
+            return []
+        with self._transaction() as connection:
+            found = connection.execute(_ROWS, tuple(map(list, zip(*places, strict=True)))).fetchall()
+        return [RefRow(*row) for row in found]
+
+    def is_outage(self, error: BaseException) -> bool:
+        """Whether ``error`` means that the store is away."""
+        return is_outage(error, self._connection)
+
+    def close(self) -> None:
+        """End the session."""
+        self._drop()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        if self._connection is None or self._connection.closed:
+            self._connection = self._connect()
+        connection = self._connection
+        try:
+            yield connection
+            connection.commit()
+        except BaseException:
+            try:
+                connection.rollback()
+            except psycopg.Error:
+                self._drop()
+            raise
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _check_position(self, place: Place, lease: Lease, log: LogRange) -> None:
+        if not log.first <= lease.next_offset <= log.end:
+            raise PositionOutsideLog(
+                f"{self._consumer}: the lease continues {place[0]} partition {place[1]} at offset "
+                f"{lease.next_offset}, but the log holds {log.first} to {log.end}. Restore the topic, or set "
+                f"next_offset in oms.lease to where this consumer shall continue"
+            )
+
+    def _hold(self, connection: Connection, places: Collection[Place]) -> None:
+        if places and set(self._still_ours(connection, places, " FOR SHARE OF held")) != set(places):
+            raise LeaseLost(f"{self._consumer}: another process holds one of {sorted(places)}")
+
+    def _reload(self, connection: Connection) -> None:
+        """After a commit whose answer never came: the row tells whether it happened."""
+        found = self._still_ours(connection, self._leases, "")
+        if found.keys() != self._leases.keys():
+            raise LeaseLost(f"{self._consumer}: another process holds {sorted(self._leases.keys() - found)}")
+        for place, next_offset in found.items():
+            self._leases[place] = leases.advanced(self._leases[place], Progress(next_offset))
+        self._unsure = False
+
+    def _still_ours(self, connection: Connection, places: Collection[Place], lock: str) -> dict[Place, int]:
+        held = [self._leases[place] for place in places]
+        rows = connection.execute(
+            _STILL_OURS + lock,
+            (
+                [lease.topic for lease in held],
+                [lease.partition for lease in held],
+                [lease.epoch for lease in held],
+                [lease.owner for lease in held],
+                self._consumer,
+            ),
+        ).fetchall()
+        return {(topic, partition): next_offset for topic, partition, next_offset in rows}
+
+
+def _storable(asked: Asked) -> bool:
+    """Whether PostgreSQL's text can hold the reference; what it cannot hold has no row."""
+    try:
+        return b"\x00" not in "".join(asked).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+
+
+class StoreThread:
+    """Runs the calls of an IntakeStore in its thread, one after the other, and waits out its absences."""
+
+    def __init__(self, store: IntakeStore, backoff: Backoff | None = None) -> None:
+        self._store = store
+        self._backoff = backoff or Backoff()
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._away_since: float | None = None
+        self._away_s = 0.0
+
+    @property
+    def away(self) -> bool:
+        """Whether the last call found the store away."""
+        return self._away_since is not None
+
+    def present_ms(self) -> int:
+        """A clock in ms that stands still while the store is away: its absence uses up nobody's wait."""
+        now = time.monotonic()
+        away = self._away_s + (now - self._away_since if self._away_since is not None else 0.0)
+        return int((now - away) * 1000)
+
+    async def call(self, step: Callable[..., Result], *arguments: object) -> Result:
+        """The result of ``step(*arguments)``, a method of the store, however long that takes."""
+        failures = 0
+        while True:
+            try:
+                result = await asyncio.get_running_loop().run_in_executor(self._executor, step, *arguments)
+            except Exception as error:
+                if not self._store.is_outage(error):
+                    raise
+                failures += 1
+                self._gone(error, failures)
+                await asyncio.sleep(self._backoff.wait_ms(failures) / 1000)
+            else:
+                self._back()
+                return result
+
+    def post(self, step: Callable[..., None], *arguments: object) -> None:
+        """Have ``step(*arguments)`` done after what was asked before; for steps that need no server."""
+        self._executor.submit(step, *arguments)
+
+    def close(self) -> None:
+        """End the session and the thread; a call that is under way ends by itself."""
+        self._executor.submit(self._store.close)
+        self._executor.shutdown(wait=False)
+
+    def _gone(self, error: Exception, failures: int) -> None:
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+        _log.warning("store_away", cause=repr(error), failures=failures)
+
+    def _back(self) -> None:
+        if self._away_since is not None:
+            self._away_s += time.monotonic() - self._away_since
+            self._away_since = None
+            _log.info("store_back")

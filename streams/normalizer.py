@@ -1,0 +1,276 @@
+"""The normalizer: raw orders of all channels in, canonical commands and dead letters out.
+
+    Kafka ── BatchTransport ── Faust agent ── Intake ── Router ── Outlet ── Kafka
+                  │                             │          │
+              Positions                   AccountContext   │
+                  └────────── StoreThread ──────┴──────────┘  ── PostgreSQL
+
+One process, one event loop (Faust's), two threads for PostgreSQL, one for aiokafka.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, cast
+
+import faust
+import structlog
+
+from deadletter.envelope import DeadLetter
+from deadletter.ports import Fail
+from deadletter.router import Router
+from deadletter.verdicts import Verdict
+from schemas.topics import NORMALIZER
+from streams.app import create_app, route_library_logs
+from streams.context import AccountContext, ContextChanges
+from streams.endings import Endings
+from streams.intake import Intake
+from streams.intake_metrics import IntakeMetrics
+from streams.intake_store import IntakeStore, StoreThread
+from streams.intent import PlanAliases, PlanNames
+from streams.normalize import Normalizer
+from streams.outlet import Outlet
+from streams.pipeline import CHANNELS
+from streams.positions import Positions
+from streams.progress import Place, Progress
+from streams.reply import dead_reply
+from streams.transport import Batch, BatchConsumer
+from tierline.kit.clock import Clock, SystemClock
+from tierline.kit.database import connect
+from tierline.kit.hard_exit import exit_hard
+from tierline.kit.leases import LeaseLost
+from tierline.kit.records import Message
+from tierline.kit.settings import Settings
+from tierline.kit.telemetry import Metrics
+from tierline.kit.version import APP_VERSION
+
+STOP_S = 20.0
+_BUSY_S = 0.002
+_IDLE_S = 0.01
+
+_log = structlog.get_logger(__name__)
+
+
+class NormalizerWorker:
+    """Runs until ``stop``. ``schema_id`` is the registry's id of the command schema.
+
+    ``run`` raises what makes going on senseless, PositionOutsideLog above all. An outcome that cannot be
+    written ends the process through ``fail``: nothing is lost, the next start continues from the leases.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        schema_id: int,
+        catalog: PlanAliases,
+        metrics: Metrics,
+        clock: Clock | None = None,
+        fail: Fail = exit_hard,
+    ) -> None:
+        self._settings = settings
+        self._schema_id = schema_id
+        self._catalog = catalog
+        self._metrics = metrics
+        self._clock = clock or SystemClock()
+        self._fail = fail
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
+        self._woken: asyncio.Event | None = None
+
+    def stop(self) -> None:
+        """Ask the worker to end, in bounded time; safe from signal handlers and other threads."""
+        self._stopping = True
+        if self._loop is not None and self._woken is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                self._loop.call_soon_threadsafe(self._woken.set)
+
+    def run(self) -> None:
+        """Work until ``stop``."""
+        route_library_logs()
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
+        if self._stopping:
+            self._woken.set()
+        parts = _Parts(self._settings, self._schema_id, self._catalog, self._metrics, self._clock, self._fail)
+        async with parts.helpers():
+            app = parts.app
+            starting = asyncio.create_task(app.start())
+            stop_asked = asyncio.create_task(self._woken.wait())
+            try:
+                await asyncio.wait({starting, stop_asked}, return_when=asyncio.FIRST_COMPLETED)
+                if starting.done():
+                    starting.result()
+                    _log.info("normalizer_started", channels=list(CHANNELS))
+                    await _first(stop_asked, asyncio.create_task(app.wait_until_stopped()))
+            finally:
+                await self._end(app, starting, stop_asked)
+            if app.crash_reason is not None:
+                raise app.crash_reason
+
+    async def _end(self, app: faust.App, *waiting: asyncio.Task[Any]) -> None:
+        try:
+            await asyncio.wait_for(app.stop(), STOP_S)
+        except TimeoutError:
+            self._fail(f"the worker did not stop within {STOP_S:.0f} s")
+        for task in waiting:
+            task.cancel()
+
+
+class _Parts:
+    """The parts of one running normalizer, joined."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        schema_id: int,
+        catalog: PlanAliases,
+        metrics: Metrics,
+        clock: Clock,
+        fail: Fail,
+    ) -> None:
+        connected = partial(connect, settings.database_url, NORMALIZER)
+        self._fail = fail
+        self._store = IntakeStore(NORMALIZER, connected)
+        self._thread = StoreThread(self._store)
+        self._outlet = Outlet(settings.kafka, NORMALIZER)
+        progress = Progress()
+        wait_ms = settings.unknown_account_wait_ms
+        self._context = AccountContext(
+            partial(self._thread.call, self._store.look_up),
+            capacity=settings.context_cache_size,
+            unknown_ms=wait_ms,
+            now_ms=self._thread.present_ms,
+        )
+        self._router = Router(
+            outlet=self._outlet, verdicts=self, answer=partial(_reply, clock), fail=fail, metrics=metrics
+        )
+        self._intake = Intake(
+            channels={c.topic.name: (c, PlanNames(catalog, c.name)) for c in CHANNELS.values()},
+            command=Normalizer(
+                schema_id,
+                tenant_id=settings.tenant_id,
+                livemode=settings.livemode,
+                app_version=APP_VERSION,
+                partitions=settings.kafka.partitions,
+            ).command,
+            context=self._context,
+            router=self._router,
+            progress=progress,
+            endings=Endings(app_version=APP_VERSION, now_ms=clock.now_ms),
+            outlet=self._outlet,
+            store=self._thread,
+            unknown_account_wait_ms=wait_ms,
+            metrics=IntakeMetrics(metrics),
+        )
+        self._positions = Positions(
+            consumer=NORMALIZER,
+            store=self._store,
+            thread=self._thread,
+            progress=progress,
+            work=self,
+            metrics=metrics,
+            fail=fail,
+        )
+        loop = asyncio.get_running_loop()
+        self._changes = ContextChanges(
+            connected,
+            changed=lambda refs: loop.call_soon_threadsafe(self._context_changed, refs),
+            lost=lambda: loop.call_soon_threadsafe(self._context_lost),
+        )
+        self.app = create_app(
+            settings.kafka,
+            group=NORMALIZER,
+            topics=[c.topic.name for c in CHANNELS.values()],
+            owner=self._positions,
+            handle=self._take,
+        )
+
+    @contextlib.asynccontextmanager
+    async def helpers(self) -> AsyncIterator[None]:
+        """What runs beside the app, for as long as the block."""
+        tasks = [
+            asyncio.create_task(self._guarded(work), name=name)
+            for name, work in (
+                ("answers", self._serve_answers()),
+                ("dead letters", self._router.run()),
+                ("parked records", self._intake.watch()),
+                ("positions", self._positions.keep_saving()),
+                ("lag", self._positions.keep_telling(self._tell)),
+            )
+        ]
+        self._changes.start()
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.to_thread(self._changes.stop)
+            self._outlet.close()
+            self._thread.close()
+
+    # --- what the parts ask of each other -----------------------------------------------------------------
+
+    def unsettled(self) -> bool:
+        """Whether answers are still to come for what was sent or is about to be."""
+        return bool(self._outlet.unanswered or self._router.waiting)
+
+    def remember(self, verdicts: Iterable[Verdict]) -> None:
+        """Verdicts on records that will be delivered again."""
+        self._intake.remember(verdicts)
+
+    def given_up(self) -> None:
+        """Forget what belongs to partitions that were given up."""
+        self._intake.given_up()
+        self._router.forget()
+
+    async def write(self, verdicts: Sequence[Verdict]) -> Sequence[Verdict | None]:
+        """Store verdicts (see ``deadletter.ports.VerdictStore``)."""
+        try:
+            return await self._thread.call(self._store.write_verdicts, verdicts)
+        except LeaseLost as error:
+            self._fail(f"another process works on our partitions: {error}")
+
+    async def _take(self, batch: Batch) -> None:
+        try:
+            await self._intake.take(batch)
+        except Exception as error:  # noqa: BLE001 - Faust would count the batch as done and go on
+            _log.critical("batch_met_a_bug", topic=batch.topic, partition=batch.partition, exc_info=error)
+            self._fail(f"a batch could not be taken in: {error!r}")
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - without its helpers the worker would stand still in silence
+            _log.critical("helper_met_a_bug", exc_info=error)
+            self._fail(f"a part of the normalizer ended: {error!r}")
+
+    async def _serve_answers(self) -> None:
+        while True:
+            self._outlet.serve()
+            await asyncio.sleep(_BUSY_S if self._outlet.unanswered else _IDLE_S)
+
+    async def _tell(self, positions: Mapping[Place, int]) -> Mapping[Place, int]:
+        return await cast("BatchConsumer", self.app.consumer).tell_positions(positions)
+
+    def _context_changed(self, refs: tuple[str, ...]) -> None:
+        self._context.forget(refs)
+        self._intake.context_changed()
+
+    def _context_lost(self) -> None:
+        self._context.clear()
+        self._intake.context_changed()
+
+
+async def _first(*tasks: asyncio.Task[Any]) -> None:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _reply(clock: Clock, letter: DeadLetter, source: str, reference: str | None) -> Message:
+    return dead_reply(letter, source, reference, clock.now_ms())

@@ -1,0 +1,137 @@
+"""The normalizer's positions: taken over with the lease, moved by progress, given up in bounded time.
+
+Kafka is told where they are for its lag tools; nothing is ever read from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Protocol
+
+import structlog
+
+from deadletter.ports import Fail
+from deadletter.verdicts import Verdict
+from streams.intake_store import IntakeStore, StoreThread
+from streams.progress import Place, Progress
+from streams.transport import LogRange
+from tierline.kit.crash_points import reached
+from tierline.kit.leases import LeaseLost
+from tierline.kit.telemetry import Metrics
+
+SAVE_EVERY_S = 0.25
+TELL_EVERY_S = 2.0
+SETTLE_S = 5.0
+SAVE_S = 3.0
+_PAUSE_S = 0.005
+
+_log = structlog.get_logger(__name__)
+
+
+class Work(Protocol):
+    """What is done with the records of the open partitions."""
+
+    def unsettled(self) -> bool:
+        """Whether something is on its way that will be safe soon."""
+
+    def remember(self, verdicts: Iterable[Verdict]) -> None:
+        """Verdicts on records that will be delivered again."""
+
+    def given_up(self) -> None:
+        """Partitions were given up: forget what belongs to them."""
+
+
+Tell = Callable[[Mapping[Place, int]], Awaitable[Mapping[Place, int]]]
+"""Tells Kafka positions; returns how many records lie behind each."""
+
+
+class Positions:
+    """The owner of the partitions that this process reads (see ``transport.PartitionOwner``)."""
+
+    def __init__(
+        self,
+        *,
+        consumer: str,
+        store: IntakeStore,
+        thread: StoreThread,
+        progress: Progress,
+        work: Work,
+        metrics: Metrics,
+        fail: Fail,
+    ) -> None:
+        self._consumer = consumer
+        self._store = store
+        self._thread = thread
+        self._progress = progress
+        self._work = work
+        self._metrics = metrics
+        self._fail = fail
+        self._saving = asyncio.Lock()
+        self._durable: dict[Place, int] = {}
+
+    async def taken(self, places: Mapping[Place, LogRange]) -> Mapping[Place, int]:
+        """Take the leases; returns where to read each partition. Raises PositionOutsideLog."""
+        taken = await self._thread.call(self._store.take, places)
+        self._progress.open(taken.positions)
+        self._work.remember(taken.verdicts.values())
+        self._durable.update(taken.positions)
+        _log.info("partitions_opened", consumer=self._consumer, partitions=len(places))
+        return taken.positions
+
+    async def given_up(self) -> None:
+        """Make safe what can be in bounded time, save, and let go of every partition."""
+        places = self._progress.places()
+        if not places:
+            return
+        await self._settle()
+        try:
+            await asyncio.wait_for(self.save(), SAVE_S)
+        except TimeoutError:
+            _log.warning("positions_not_saved", consumer=self._consumer, effect="records are read again")
+        self._progress.give_up(places)
+        self._work.given_up()
+        self._durable.clear()
+        self._thread.post(self._store.give_up, places)
+        _log.info("partitions_given_up", consumer=self._consumer, partitions=len(places))
+
+    async def save(self) -> None:
+        """Move the leases to where progress stands; waits while the store is away."""
+        async with self._saving:
+            moved = self._progress.moved()
+            if not moved:
+                return
+            reached("normalizer.after_acknowledgement")
+            try:
+                await self._thread.call(self._store.advance, moved)
+            except LeaseLost as error:
+                self._fail(f"another process works on our partitions: {error}")
+            reached("normalizer.after_progress")
+            self._progress.saved(moved)
+            self._durable.update({place: moved[place] for place in moved if place in self._durable})
+            self._measure(moved)
+
+    async def keep_saving(self) -> None:
+        """Save what moved, a few times a second, until cancelled."""
+        while True:
+            await asyncio.sleep(SAVE_EVERY_S)
+            await self.save()
+
+    async def keep_telling(self, tell: Tell) -> None:
+        """Tell Kafka the saved positions now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(TELL_EVERY_S)
+            if self._durable:
+                for (topic, partition), records in (await tell(dict(self._durable))).items():
+                    self._metrics.lag.labels(self._consumer, topic, str(partition)).set(records)
+
+    async def _settle(self) -> None:
+        deadline = time.monotonic() + SETTLE_S
+        while self._work.unsettled() and time.monotonic() < deadline:  # noqa: ASYNC110 - many ways to end
+            await asyncio.sleep(_PAUSE_S)
+
+    def _measure(self, moved: Mapping[Place, int]) -> None:
+        now = time.time()
+        for topic, partition in moved:
+            self._metrics.last_progress.labels(self._consumer, topic, str(partition)).set(now)

@@ -1,0 +1,111 @@
+"""Where each partition stands: batch after batch, without a gap.
+
+A batch is one fetch of one partition. Its outcomes become safe in any order; the position of the partition
+moves past a batch only when the batch and every one before it have no open outcome left. Holes that the log
+has of its own (markers of transactions) lie between batches or in them and need no care.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+
+Place = tuple[str, int]
+"""Topic (without prefix) and partition."""
+
+
+class OpenBatch:
+    """The outcomes of one fetch that are not safe yet.
+
+    ``open`` counts them; ``given_up`` is set when the partition was taken away: the records will be delivered
+    again, to whoever reads it then, so nothing more should be done about them here.
+    """
+
+    __slots__ = ("given_up", "next_offset", "open", "place")
+
+    def __init__(self, place: Place, next_offset: int, outcomes: int) -> None:
+        self.place = place
+        self.next_offset = next_offset
+        self.open = outcomes
+        self.given_up = False
+
+    def expect(self, more: int) -> None:
+        """``more`` further outcomes belong to this batch."""
+        self.open += more
+
+    def settle(self) -> None:
+        """One outcome is safe."""
+        self.open -= 1
+        if self.open < 0:
+            raise RuntimeError(f"{self.place}: more outcomes settled before {self.next_offset} than expected")
+
+
+class _Partition:
+    __slots__ = ("batches", "read_to", "saved", "settled_to")
+
+    def __init__(self, position: int) -> None:
+        self.batches: deque[OpenBatch] = deque()
+        self.read_to = position
+        self.settled_to = position
+        self.saved = position
+
+    def contiguous(self) -> int:
+        while self.batches and self.batches[0].open == 0:
+            self.settled_to = self.batches.popleft().next_offset
+        return self.settled_to
+
+
+class Progress:
+    """The positions of every open partition. Not safe for threads: it lives on the event loop."""
+
+    def __init__(self) -> None:
+        self._partitions: dict[Place, _Partition] = {}
+
+    def open(self, positions: Mapping[Place, int]) -> None:
+        """Begin (again) at ``positions``: the offset of the next record, by place."""
+        self.give_up(positions)
+        self._partitions.update({place: _Partition(offset) for place, offset in positions.items()})
+
+    def give_up(self, places: Collection[Place]) -> None:
+        """Forget ``places``; their unsafe outcomes are somebody else's now."""
+        for place in places:
+            partition = self._partitions.pop(place, None)
+            for batch in partition.batches if partition else ():
+                batch.given_up = True
+
+    def places(self) -> tuple[Place, ...]:
+        """The open partitions."""
+        return tuple(self._partitions)
+
+    def begin(self, place: Place, first_offset: int, next_offset: int, outcomes: int) -> OpenBatch | None:
+        """Take in a fetch of ``outcomes`` records from ``first_offset`` to before ``next_offset``.
+
+        None: the partition is not open, or the fetch is from before its position: leave it alone.
+        """
+        partition = self._partitions.get(place)
+        if partition is None or first_offset < partition.read_to:
+            return None
+        batch = OpenBatch(place, next_offset, outcomes)
+        partition.batches.append(batch)
+        partition.read_to = next_offset
+        return batch
+
+    def moved(self) -> dict[Place, int]:
+        """The positions that are further than what was saved."""
+        return {
+            place: position
+            for place, partition in self._partitions.items()
+            if (position := partition.contiguous()) > partition.saved
+        }
+
+    def saved(self, positions: Mapping[Place, int]) -> None:
+        """``positions`` are durable."""
+        for place, position in positions.items():
+            partition = self._partitions.get(place)
+            if partition is not None:
+                partition.saved = position
+
+    def unsettled(self) -> Iterator[OpenBatch]:
+        """The batches with open outcomes."""
+        for partition in self._partitions.values():
+            yield from (batch for batch in partition.batches if batch.open)
