@@ -53,13 +53,18 @@ class Server(Supervised):
     def __init__(self, part: Part, logs: Path) -> None:
         super().__init__(part.name, logs / f"{part.name}.log")
         self.part = part
-        self.ready = False
         self.seconds_to_ready = 0.0
+        self._answered = False
         self._started = 0.0
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether it runs and has answered since it was started."""
+        return self._answered and self.is_running()
 
     def spawn(self) -> None:
         """Start the process without waiting for it to serve."""
-        self.ready = False
+        self._answered = False
         self._started = time.monotonic()
         self.spawn_command(self.part.command(), self.part.marker)
 
@@ -79,7 +84,7 @@ class Server(Supervised):
                 raise self.failed(f"ended while starting (exit code {self.exit_code})")
             if not self.ready and self.part.is_ready():
                 self.part.settle()
-                self.ready = self.wanted = True
+                self._answered = self.wanted = True
                 self.seconds_to_ready = time.monotonic() - self._started
             return self.ready
 
@@ -90,7 +95,6 @@ class Server(Supervised):
 
     def signal_stop(self, mode: StopMode = "fast") -> None:
         """Ask it to stop, without waiting."""
-        self.ready = False
         self.send_stop(self.part.stop_signals[mode])
 
     def failed(self, what: str) -> StackError:

@@ -86,15 +86,16 @@ def stop(folder: DataFolder) -> bool:
         with folder.owned():
             return bool(end_orphans(folder))
     state = folder.read_state()
-    supervisor = state.supervisor.find() if state else None
-    if supervisor is None:
+    supervisor = state.supervisor if state else None
+    process = supervisor.find() if supervisor else None
+    if supervisor is None or process is None:
         raise StackError(
             f"Something owns {folder.path} but has not said which process it is.",
             "It may just be starting: try again in a few seconds.",
         )
-    supervisor.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + STOP_TIMEOUT_S
-    while folder.is_owned():
+    while folder.is_owned() or supervisor.find():
         if time.monotonic() > deadline:
             raise StackError(
                 f"The supervisor {supervisor.pid} did not stop in {STOP_TIMEOUT_S:.0f} s.",
