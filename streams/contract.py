@@ -96,7 +96,7 @@ class Contract(Generic[T]):
             text = msgspec.convert(reference, Reference)
         except (Refused, msgspec.ValidationError):
             return None
-        return None if _CONTROL.search(text) else text
+        return None if _CONTROL.search(text) or text.isspace() else text
 
 
 def _is_plain(value: bytes) -> bool:
