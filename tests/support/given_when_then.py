@@ -18,21 +18,33 @@ from tierline.domain.claims import Claim, ClaimChanges, attempt_of, claim_change
 from tierline.domain.commands import Command, ExternalRef, OpenSubscription, Origin
 from tierline.domain.context import Context
 from tierline.domain.decide import decide
-from tierline.domain.events import Event, EventBody, RecordedEvent, SubscriptionOpened
+from tierline.domain.events import (
+    BillingScheduleAdjusted,
+    EntitlementsChanged,
+    Event,
+    EventBody,
+    OrderCompleted,
+    OrderReceived,
+    OrderValidated,
+    PaymentRequested,
+    QuoteIssued,
+    RecordedEvent,
+    SubscriptionOpened,
+    TierChanged,
+)
 from tierline.domain.identity import uuid_of
 from tierline.domain.outcome import Dead
 from tierline.domain.policy import Policy
-from tierline.domain.state import (
-    State,
-    account_stream,
-    evolve,
-    stream_id_of,
-    subscription_stream,
-)
+from tierline.domain.state import State, evolve, stream_id_of
 from tierline.domain.subscription import ActiveSubscription, NoSubscription, SubscriptionState
 from tierline.domain.undecidable import undecidable
 
 Body = TypeVar("Body")
+
+# What an accepted order leads to, with nothing to pay at the gateway, and with.
+ACTIVATED = (TierChanged, EntitlementsChanged, BillingScheduleAdjusted, OrderCompleted)
+COMPLETED_AT_ONCE = (OrderReceived, OrderValidated, QuoteIssued, *ACTIVATED)
+AWAITING_PAYMENT = (OrderReceived, OrderValidated, QuoteIssued, PaymentRequested)
 
 
 @dataclass
@@ -242,8 +254,3 @@ class Given:
 def reason_codes(body: object) -> Sequence[str]:
     """The codes of an event's reasons."""
     return [reason.code for reason in body.reasons]  # type: ignore[attr-defined]
-
-
-def streams_of(command: Command) -> tuple[str, str]:
-    """The ids of both streams of a command."""
-    return account_stream(command.account_id), subscription_stream(command.subscription_id)
