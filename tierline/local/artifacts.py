@@ -133,8 +133,11 @@ class ArtifactCache:
         return place
 
     def _verified(self, files: Mapping[Coordinate, str], repository: Path) -> Iterator[Path]:
-        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        pool = ThreadPoolExecutor(DOWNLOADS_AT_ONCE)
+        try:
             yield from pool.map(lambda item: self._fetch(item[0], item[1], repository), files.items())
+        finally:
+            pool.shutdown(cancel_futures=True)  # after a failure the rest is not waited for
 
     def _fetch(self, coordinate: Coordinate, expected: str, repository: Path) -> Path:
         try:

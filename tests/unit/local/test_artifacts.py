@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -114,6 +115,22 @@ def test_no_network_names_the_artifact_and_the_way_around_it(tmp_path: Path, loc
     assert f"{ARCHIVE} could not be fetched: ConnectionError." == missing.value.message
     for variable in ("TIERLINE_KAFKA__BOOTSTRAP_SERVERS", "TIERLINE_DATABASE_URL", "TIERLINE_REGISTRY_URL"):
         assert variable in missing.value.hint
+
+
+def test_after_the_first_failure_the_rest_is_not_tried(tmp_path: Path) -> None:
+    """Without a network each file would cost a time-out."""
+    tried = []
+    network = threading.Event()
+
+    def unreachable(coordinate: Coordinate, _repository: Path) -> Path:
+        tried.append(coordinate)
+        network.wait(timeout=0.1)  # it never comes back: this is what a time-out is
+        raise TimeoutError
+
+    many = {Coordinate("org.example", f"jar-{number}", "1.0"): "0" * 64 for number in range(500)}
+    with pytest.raises(ArtifactError):
+        ArtifactCache(tmp_path / "cache", Lock(kafka=many, registry={}), unreachable).kafka_jars()
+    assert len(tried) < len(many)
 
 
 def test_another_lock_means_another_folder(tmp_path: Path, shelf: Path, lock: Lock) -> None:
