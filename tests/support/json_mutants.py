@@ -24,15 +24,15 @@ def parsed(text: str | bytes) -> Any:
 
 def written(node: Any, comma: str = ",", colon: str = ":", *, ascii_only: bool = True) -> str:
     """The JSON text of a tree of ``Members``, lists and scalars."""
-    if isinstance(node, Members):
-        members = (
-            f"{json.dumps(key, ensure_ascii=ascii_only)}{colon}{written(value, comma, colon, ascii_only=ascii_only)}"
-            for key, value in node
-        )
-        return "{" + comma.join(members) + "}"
-    if isinstance(node, list):
-        return "[" + comma.join(written(entry, comma, colon, ascii_only=ascii_only) for entry in node) + "]"
-    return json.dumps(node, ensure_ascii=ascii_only)
+
+    def text(value: Any) -> str:
+        if isinstance(value, Members):
+            return "{" + comma.join(f"{text(key)}{colon}{text(entry)}" for key, entry in value) + "}"
+        if isinstance(value, list):
+            return "[" + comma.join(map(text, value)) + "]"
+        return json.dumps(value, ensure_ascii=ascii_only)
+
+    return text(node)
 
 
 TEXTS = st.one_of(

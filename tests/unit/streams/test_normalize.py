@@ -15,7 +15,7 @@ from streams.intent import Intent, PlanNames, Reading, content_digest
 from streams.normalize import COMMAND_TYPE_HEADER, Normalizer, order_command
 from streams.pipeline import CHANNELS, read_intents
 from streams.resolve import Resolved
-from tests.support.channel_examples import PLANS, examples, reading_of
+from tests.support.channel_examples import ARRIVAL_MS, PLANS, examples, reading_of
 from tierline.domain.identity import order_command_id
 from tierline.kit.partitioner import partition_of
 from tierline.kit.records import Record
@@ -31,12 +31,10 @@ INTENTS = [
 ]
 
 
-def intents_of(
-    channel: str, order: dict[str, Any], offset: int = 7, received_at: int = 0
-) -> tuple[Intent, ...]:
+def intents_of(channel: str, order: dict[str, Any], offset: int = 7) -> tuple[Intent, ...]:
     """What an order asks for."""
     row = CHANNELS[channel]
-    record = Record(row.topic.name, 0, offset, received_at, None, json.dumps(order).encode())
+    record = Record(row.topic.name, 0, offset, ARRIVAL_MS, None, json.dumps(order).encode())
     reading = read_intents(row, record, PlanNames(PLANS, channel))
 
     assert isinstance(reading, Reading)
