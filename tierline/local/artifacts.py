@@ -133,11 +133,9 @@ class ArtifactCache:
         return place
 
     def _verified(self, files: Mapping[Coordinate, str], repository: Path) -> Iterator[Path]:
-        pool = ThreadPoolExecutor(DOWNLOADS_AT_ONCE)
-        try:
+        # After a failure ``map`` cancels what has not begun: without a network nothing waits once per file.
+        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
             yield from pool.map(lambda item: self._fetch(item[0], item[1], repository), files.items())
-        finally:
-            pool.shutdown(cancel_futures=True)  # after a failure the rest is not waited for
 
     def _fetch(self, coordinate: Coordinate, expected: str, repository: Path) -> Path:
         try:
