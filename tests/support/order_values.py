@@ -82,6 +82,7 @@ CATALOG = Catalog(
                 cycles={"team-month": Cycle.KEEP_BILLING_DAY},
                 aliases={"partner": ("OFF-BUSINESS-Y", "team-month")},
             ),
+            plan("business-same", "business", MONTH, 2_900),
             plan("business-lite", "business", MONTH, 1_000),
             plan("business-us", "business", MONTH, 9_900, countries=frozenset({"US"})),
             plan("business-old", "business", MONTH, 9_900, sellable_to=date(2026, 11, 23)),

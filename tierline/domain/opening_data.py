@@ -14,6 +14,7 @@ from tierline.domain.catalog import Catalog, Plan
 from tierline.domain.commands import Contract, InvoicedRow, OpenSubscription
 from tierline.domain.eligibility import STANDING_ARREARS, STANDING_SUSPENDED
 from tierline.domain.events import BilledItem, Reason
+from tierline.domain.modes import Mode
 from tierline.domain.moments import instant_of_ms, moment_of_text
 from tierline.domain.proposal import MOST_SEATS
 from tierline.domain.reasons import ReasonCode
@@ -26,6 +27,7 @@ PAYMENTS = ("invoice", "gateway", "external")
 MOST_TERM_MONTHS = 1_200
 ANY_CHANNEL = "*"
 
+_MODES = tuple(mode.value for mode in Mode)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
@@ -44,11 +46,11 @@ def read_opening(body: OpenSubscription, catalog: Catalog) -> Opening | tuple[Re
     zone = _zone(body.time_zone)
     reasons = [*_terms(body, zone), *_plan(body, plan, catalog), *_contract(body.contract), *_refs(body)]
     items = _items(body, plan, catalog) if plan is not None and not body.modules else ()
-    if plan is not None and not items and not body.modules:
+    if plan is not None and not items and not body.modules and _CURRENCY.fullmatch(body.currency):
         reasons.append(_invalid("currency", f"{plan.id} has no price in {body.currency!r}"))
-    moments = list(_moments(body))
-    if moments or not items or zone is None or plan is None:
-        return (*reasons, *moments)
+    unreadable = [*_rows(body), *_moments(body)]
+    if unreadable or not items or zone is None or plan is None:
+        return (*reasons, *unreadable)
     rows = None if body.invoiced is None else tuple(_row_of_plan(row, plan) for row in body.invoiced)
     schedule = Schedule(body.period_start, body.period_end, body.billing_day, None, items, rows)
     reasons += _billing(schedule, zone)
@@ -116,8 +118,16 @@ def _refs(body: OpenSubscription) -> Iterator[Reason]:
             yield _invalid(f"external_refs[{index}]", "needs a channel, a source and a reference")
 
 
+def _rows(body: OpenSubscription) -> Iterator[Reason]:
+    for index, row in enumerate(body.invoiced or ()):
+        if not row.item:
+            yield _invalid(f"invoiced[{index}].item", "is empty")
+        if row.mode is not None and row.mode not in _MODES:
+            yield _invalid(f"invoiced[{index}].mode", f"{row.mode!r} is not one of {', '.join(_MODES)}")
+
+
 def _moments(body: OpenSubscription) -> Iterator[Reason]:
-    """Text that is no moment: nothing can be computed with the others either."""
+    """Instants outside the calendar, and text that is no moment."""
     try:
         opened_at = instant_of_ms(body.opened_at)
     except OverflowError:
@@ -128,8 +138,6 @@ def _moments(body: OpenSubscription) -> Iterator[Reason]:
     texts = {"period.start": body.period_start, "period.end": body.period_end}
     for index, row in enumerate(body.invoiced or ()):
         texts |= _texts_of_row(f"invoiced[{index}]", row)
-        if row.item == "":
-            yield _invalid(f"invoiced[{index}].item", "is empty")
     for field, text in texts.items():
         try:
             check_moment(field, moment_of_text(text))
@@ -157,8 +165,6 @@ def _billing(schedule: Schedule, zone: ZoneInfo) -> Iterator[Reason]:
         check_billing(billing_of(schedule), zone)
     except InputRefused as refused:
         yield _invalid(refused.field.removeprefix("subscription."), refused.reason)
-    except ValueError as error:
-        yield _invalid("invoiced", str(error))
 
 
 def _day(text: str) -> date | None:
