@@ -1,4 +1,4 @@
-"""Golden bytes: each released version reads and writes what it always did, and today's reader knows them all."""
+"""Golden bytes: each released version reads and writes what it always did, and today's reader knows all."""
 
 from __future__ import annotations
 
