@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.support.stack import SharedStack, own_part_of, shared_stack
@@ -21,6 +22,10 @@ from tierline.local.errors import StackError
 UNIT = Path(__file__).parent / "unit"
 SHARED = pytest.StashKey[SharedStack]()
 OPENED = pytest.StashKey[ExitStack]()
+# `pytest --hypothesis-profile long` looks much longer; no profile asserts on the wall clock.
+hypothesis.settings.register_profile("short", deadline=None)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=10_000)
+hypothesis.settings.load_profile("short")
 HOW_TO_RUN = "needs the local stack: run `make test`, or pytest --stack"
 
 
