@@ -15,6 +15,7 @@ from tierline.local.process import Command
 from tierline.local.supervised import Supervised
 
 WORKERS = ("normalizer", "orders", "payments", "replies", "projector")
+RUN = (sys.executable, "-m", "tierline.cli", "run")
 WORKER_STOP_TIMEOUT_S = 15.0
 
 
@@ -31,8 +32,7 @@ class Worker(Supervised):
 
     def start(self, environment: Mapping[str, str] | None = None) -> None:
         """Start it; ``environment`` holds for this one start (a crash point, say), not for later ones."""
-        words = (sys.executable, "-m", "tierline.cli", "run", self.name)
-        command = Command(words, {**self._environment, **(environment or {})})
+        command = Command((*RUN, self.name), {**self._environment, **(environment or {})})
         with self.guard:
             self.spawn_command(command, f"tierline.cli run {self.name}")
             self.wanted = True
