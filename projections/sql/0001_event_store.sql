@@ -66,6 +66,7 @@ CREATE TABLE oms.command_claim (
     first_position bigint  NOT NULL,
     PRIMARY KEY (command_id, attempt)
 ) WITH (fillfactor = 80);
+CREATE INDEX command_claim_order ON oms.command_claim (order_id) WHERE order_id IS NOT NULL;
 
 CREATE TABLE oms.command_origin (
     command_id       uuid    NOT NULL,

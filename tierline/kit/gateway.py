@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 import psycopg
 
+from tierline.kit.clock import Clock, SystemClock
 from tierline.kit.database import Connection
 from tierline.kit.errors import Unavailable
 
@@ -76,13 +77,21 @@ RETURNING {_COLUMNS}
 
 
 class SandboxGateway:
-    """Gateway port on table ``sandbox.payment``: its own books, each call its own transaction."""
+    """Gateway port on table ``sandbox.payment``: its own books, each call its own transaction.
 
-    def __init__(self, connection: Connection, decline_rate: float) -> None:
+    Every call but a look-up answers after ``delay_ms``, as a gateway far away would.
+    """
+
+    def __init__(
+        self, connection: Connection, decline_rate: float, delay_ms: int = 0, clock: Clock | None = None
+    ) -> None:
         self._connection = connection
         self._decline_rate = decline_rate
+        self._delay_ms = delay_ms
+        self._clock = clock or SystemClock()
 
     def authorize(self, payment_id: str, amount_minor: int, currency: str, method: str | None) -> Payment:
+        self._travel()
         declined = is_declined(payment_id, method, self._decline_rate)
         status, code = ("declined", "card_declined") if declined else ("authorized", None)
         row = (payment_id, f"sbx_{payment_id[:18]}", amount_minor, currency, status, code)
@@ -106,7 +115,12 @@ class SandboxGateway:
             return None
 
     def _move(self, payment_id: str, before: list[str], after: str) -> Payment:
+        self._travel()
         return self._one(payment_id, _MOVE, {"payment_id": payment_id, "before": before, "after": after})
+
+    def _travel(self) -> None:
+        if self._delay_ms:
+            self._clock.sleep(self._delay_ms / 1000)
 
     def _one(self, payment_id: str, sql: str, values: object) -> Payment:
         try:

@@ -1,0 +1,160 @@
+"""Which event answers a channel, and with what: pure mapping from events to replies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.codec import Raw
+from streams.reply import Reply, ReplyAmounts, ReplyReason
+from tierline.domain.commands import Origin
+from tierline.domain.reasons import REASONS, ReasonCode
+
+OUTCOMES = {
+    "PaymentRequested": "in_progress",
+    "OrderHeld": "held",
+    "OrderCompleted": "completed",
+    "OrderRejected": "rejected",
+    "OrderFailed": "failed",
+    "OrderSuperseded": "superseded",
+}
+RUNNING = frozenset({"received", "awaiting_payment", "capturing"})
+WRITTEN_WITH_ORDER = ("OrderReceived", "QuoteIssued")
+
+NEXT_ACTION = {
+    "in_progress": "Wait: the answer follows when the payment is settled.",
+    "held": "Wait: the order is decided when what it waits for is there.",
+    "completed": "Nothing to do.",
+    "superseded": "Nothing to do: a newer order took its place.",
+    "validated": "Send the order without validate_only to place it.",
+}
+SEND_AGAIN = "Send the order again when the cause is gone."
+CORRECT = "Correct the order and send it under a new reference."
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """What an answer needs from the beginning of an order: who sent it, and its price if it got one."""
+
+    received: Mapping[str, Any]
+    quote: Mapping[str, Any] | None
+
+
+def facts_by_order(events: Iterable[Raw]) -> dict[str, OrderFacts]:
+    """The beginnings of all orders that ``events`` hold an OrderReceived of."""
+    received: dict[str, Raw] = {}
+    quotes: dict[str, Raw] = {}
+    for event in events:
+        if event["type"] == "OrderReceived":
+            received[event["order_id"]] = event
+        elif event["type"] == "QuoteIssued" and event["order_id"] is not None:
+            quotes[event["order_id"]] = event["body"]
+    return {order_id: OrderFacts(event, quotes.get(order_id)) for order_id, event in received.items()}
+
+
+def is_answer(event: Raw) -> bool:
+    """Whether a channel is told about this event."""
+    kind = event["type"]
+    if kind == "OrderValidated":
+        return bool(event["body"]["validate_only"])
+    return kind in OUTCOMES or kind == "DuplicateOrderIgnored"
+
+
+def needs_beginning(event: Raw) -> bool:
+    """Whether the answer speaks about an order whose beginning is in an earlier decision."""
+    return event["type"] in OUTCOMES
+
+
+def answer(
+    event: Raw, orders: Mapping[str, OrderFacts], preview: Mapping[str, Any] | None, answered_at: int
+) -> Reply:
+    """The reply that ``event`` gives; ``orders`` holds the beginning of its order.
+
+    ``preview``: the quote that follows a validated question.
+    """
+    kind, body = event["type"], event["body"]
+    if kind == "OrderValidated":
+        return _preview(event, preview, answered_at)
+    if kind == "DuplicateOrderIgnored":
+        outcome = _of_first(body["outcome"])
+        return _reply(event, event, outcome, _reasons(body["reasons"]), None, answered_at, duplicate=True)
+    facts = orders[event["order_id"]]
+    outcome = OUTCOMES[kind]
+    reasons = body.get("reasons") or _single(body.get("reason"))
+    if kind == "OrderSuperseded":
+        reasons = _single(ReasonCode.SUPERSEDED)
+    amounts = _amounts(facts.quote, body.get("charged_minor"))
+    return _reply(facts.received, event, outcome, _reasons(reasons), amounts, answered_at)
+
+
+def _preview(event: Raw, quote: Mapping[str, Any] | None, answered_at: int) -> Reply:
+    failing = [
+        {"code": verdict["rule"].upper(), "detail": verdict["detail"]}
+        for verdict in event["body"]["verdicts"]
+        if verdict["verdict"] == "FAIL" and verdict["severity"] in {"reject", "hold"}
+    ]
+    return _reply(event, event, "validated", _reasons(failing), _amounts(quote, None), answered_at)
+
+
+def _reply(
+    sent: Mapping[str, Any],
+    event: Raw,
+    outcome: str,
+    reasons: tuple[ReplyReason, ...],
+    amounts: ReplyAmounts | None,
+    answered_at: int,
+    *,
+    duplicate: bool = False,
+) -> Reply:
+    retry = _retry(reasons) if outcome in {"rejected", "failed"} else None
+    return Reply(
+        channel=sent["channel"],
+        origin=Origin(**sent["origin"]),
+        intent_index=sent["intent_index"],
+        intent_count=sent["intent_count"],
+        outcome=outcome,
+        source=sent["source"],
+        reference=sent["source_ref"],
+        order_id=event["order_id"],
+        duplicate=duplicate,
+        reasons=reasons,
+        retry=retry,
+        amounts=amounts,
+        next_action=NEXT_ACTION.get(outcome) or (SEND_AGAIN if retry else CORRECT),
+        received_at=sent["received_at"],
+        answered_at=answered_at,
+    )
+
+
+def _of_first(outcome: str) -> str:
+    return "in_progress" if outcome in RUNNING else outcome
+
+
+def _single(code: str | None) -> list[dict[str, str]]:
+    return [] if code is None else [{"code": code, "detail": ""}]
+
+
+def _reasons(reasons: Sequence[Mapping[str, Any]]) -> tuple[ReplyReason, ...]:
+    return tuple(
+        ReplyReason(reason["code"], _customer_text(reason["code"]), reason["detail"] or None)
+        for reason in reasons
+    )
+
+
+def _customer_text(code: str) -> str:
+    """A code of a newer release has no text here yet."""
+    known = code in ReasonCode.__members__
+    return REASONS[ReasonCode(code)].customer if known else "The order could not be carried out."
+
+
+def _retry(reasons: Iterable[ReplyReason]) -> bool:
+    """Sending again helps where it helps against every reason."""
+    known = [REASONS[ReasonCode(r.code)] for r in reasons if r.code in ReasonCode.__members__]
+    return bool(known) and all(text.retry for text in known)
+
+
+def _amounts(quote: Mapping[str, Any] | None, charged_minor: int | None) -> ReplyAmounts | None:
+    if quote is None:
+        return None
+    return ReplyAmounts(quote["currency"], quote["net_minor"], quote["due_minor"], charged_minor)

@@ -1,0 +1,205 @@
+"""The only place that builds real adapters and joins them into workers and tools."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, Protocol
+
+from projections.migrate import migrate
+from projections.models import READ_MODELS
+from projections.rebuild import Rebuild
+from projections.runner import BATCH_RECORDS, Projector
+from schemas.codec import Codec
+from schemas.create_topics import create_topics
+from schemas.partition_count import check_partitions
+from schemas.registration import SchemaIds, register_schemas
+from schemas.registry import Registry
+from schemas.topics import COMMANDS, EVENTS, ORDERS, PAYMENTS, PROJECTOR, REPLIES
+from schemas.writer_schemas import WriterSchemas
+from streams.importer import Importer
+from streams.normalizer import NormalizerWorker
+from streams.orders import Orders, Ports
+from streams.payments import Payments
+from streams.replies import Replies
+from streams.turn import Rules
+from tierline.domain.catalog import Catalog
+from tierline.kit.catalog_file import load_catalog
+from tierline.kit.clock import SystemClock
+from tierline.kit.confluent_broker import ConfluentConsumer, ConfluentLog, ConfluentProducer, new_admin
+from tierline.kit.crash_points import arm
+from tierline.kit.database import Connection, connect
+from tierline.kit.gateway import SandboxGateway
+from tierline.kit.hard_exit import exit_hard
+from tierline.kit.leased_worker import Handler, LeasedWorker
+from tierline.kit.policy_file import load_policy
+from tierline.kit.retry import DATABASE
+from tierline.kit.settings import Settings
+from tierline.kit.telemetry import Metrics, configure_logging, serve_metrics
+from tierline.kit.version import APP_VERSION
+
+
+class Worker(Protocol):
+    """Something that runs until it is told to stop."""
+
+    def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def prepare(settings: Settings) -> None:
+    """Make what every worker needs and compare what is there: tables, partition count, topics, subjects.
+
+    Raises what names the difference; nothing is changed then that would lose data.
+    """
+    migrate(settings.database_url)
+    with sessions(settings, "tierline-prepare")() as connection, Registry(settings.registry_url) as registry:
+        check_partitions(connection, settings.kafka.partitions)
+        create_topics(new_admin(settings.kafka), settings.kafka)
+        register_schemas(registry, connection)
+
+
+def run_worker(name: str, settings: Settings) -> None:
+    """Run one worker in this process until SIGTERM or SIGINT."""
+    configure_logging(settings, name)
+    arm(settings.crash_point)
+    metrics = Metrics()
+    serve_metrics(settings, metrics, name, APP_VERSION)
+    with ExitStack() as resources:
+        worker = BUILDERS[name](settings, metrics, resources)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())
+        worker.run()
+
+
+def catalog(settings: Settings) -> Catalog:
+    """The price book that the settings name."""
+    return load_catalog(settings.catalog)
+
+
+def producer(settings: Settings, client_id: str) -> ConfluentProducer:
+    """A producer; acknowledged means on every in-sync replica."""
+    return ConfluentProducer(settings.kafka, client_id)
+
+
+def sessions(settings: Settings, application: str) -> Callable[[], Connection]:
+    """What opens a session of PostgreSQL for ``application``."""
+    return partial(connect, settings.database_url, application)
+
+
+@contextmanager
+def importer(settings: Settings) -> Iterator[Importer]:
+    """What ``tierline import subscriptions`` works with."""
+    with ExitStack() as resources:
+        codec = _codec(settings, resources)
+        yield Importer(
+            producer=producer(settings, "tierline-import"),
+            connection=resources.enter_context(sessions(settings, "tierline-import")()),
+            encode=codec.encode_command,
+            partitions=settings.kafka.partitions,
+            clock=SystemClock(),
+        )
+
+
+@contextmanager
+def rebuild(settings: Settings, name: str) -> Iterator[Rebuild]:
+    """The rebuild of the read model ``name``."""
+    model = next(model for model in READ_MODELS if model.name == name)
+    with ExitStack() as resources:
+        codec = _codec(settings, resources)
+        connection = resources.enter_context(sessions(settings, f"tierline-rebuild-{name}")())
+        yield Rebuild(model, connection, ConfluentLog(settings.kafka), codec.read)
+
+
+def _schema_ids(settings: Settings, resources: ExitStack) -> tuple[Registry, SchemaIds]:
+    registry = resources.enter_context(Registry(settings.registry_url))
+    with DATABASE(sessions(settings, "tierline-start")) as connection:
+        check_partitions(connection, settings.kafka.partitions)
+        return registry, register_schemas(registry, connection)
+
+
+def _codec(settings: Settings, resources: ExitStack) -> Codec:
+    registry, ids = _schema_ids(settings, resources)
+    return Codec(ids.commands, ids.events, WriterSchemas(registry, ids.known, SystemClock()))
+
+
+def _leased(
+    settings: Settings,
+    metrics: Metrics,
+    group: str,
+    topic: str,
+    handler: Handler,
+    **options: Any,
+) -> LeasedWorker:
+    return LeasedWorker(
+        group=group,
+        topic=topic,
+        handler=handler,
+        consumer=ConfluentConsumer(settings.kafka, group),
+        connect=sessions(settings, group),
+        metrics=metrics,
+        **{"batch_records": settings.batch_records, **options},
+    )
+
+
+def _normalizer(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+    _, ids = _schema_ids(settings, resources)
+    return NormalizerWorker(settings, schema_id=ids.commands, catalog=catalog(settings), metrics=metrics)
+
+
+def _orders(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+    handler = Orders(
+        codec=_codec(settings, resources),
+        rules=Rules(catalog(settings), load_policy(settings.policy)),
+        partitions=settings.kafka.partitions,
+        app_version=APP_VERSION,
+        ports=Ports(
+            producer=producer(settings, ORDERS),
+            log=ConfluentLog(settings.kafka),
+            clock=SystemClock(),
+            connect=sessions(settings, f"{ORDERS}-verdicts"),
+            fail=exit_hard,
+        ),
+        metrics=metrics,
+    )
+    resources.callback(handler.close)
+    return _leased(settings, metrics, ORDERS, COMMANDS.name, handler, each_turn=handler.each_turn)
+
+
+def _payments(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+    new_session = sessions(settings, "sandbox-gateway")
+    payment = settings.payment
+    handler = Payments(
+        codec=_codec(settings, resources),
+        producer=producer(settings, PAYMENTS),
+        connect=sessions(settings, f"{PAYMENTS}-attempts"),
+        new_gateway=lambda: SandboxGateway(new_session(), payment.decline_rate, payment.delay_ms),
+        partitions=settings.kafka.partitions,
+        app_version=APP_VERSION,
+    )
+    resources.callback(handler.close)
+    return _leased(settings, metrics, PAYMENTS, EVENTS.name, handler)
+
+
+def _replies(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+    codec = _codec(settings, resources)
+    handler = Replies(codec=codec, producer=producer(settings, REPLIES), clock=SystemClock())
+    return _leased(settings, metrics, REPLIES, EVENTS.name, handler)
+
+
+def _projector(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+    handler = Projector(_codec(settings, resources).read, metrics)
+    return _leased(settings, metrics, PROJECTOR, EVENTS.name, handler, batch_records=BATCH_RECORDS)
+
+
+Build = Callable[[Settings, Metrics, ExitStack], Worker]
+
+BUILDERS: Mapping[str, Build] = {
+    "normalizer": _normalizer,
+    "orders": _orders,
+    "payments": _payments,
+    "replies": _replies,
+    "projector": _projector,
+}
