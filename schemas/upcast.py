@@ -7,7 +7,6 @@ cannot express is not a new version but a new type name.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +38,7 @@ def _given(field: Mapping[str, Any], raw: Mapping[str, Any], path: str) -> Any:
         if name in raw:
             return raw[name]
     if "default" in field:
-        return copy.deepcopy(field["default"])
+        return field["default"]
     raise DecodeError(DecodeCode.MALFORMED, f"field {path}{field['name']} is missing and has no default")
 
 
