@@ -26,6 +26,7 @@ from tierline.kit.continuity import Continuity
 from tierline.kit.crash_points import reached
 from tierline.kit.database import Connection, is_outage
 from tierline.kit.errors import PositionOutsideLog, Unavailable
+from tierline.kit.garbage import collect_rarely
 from tierline.kit.leases import Lease, LeaseLost, Progress
 from tierline.kit.records import Record
 from tierline.kit.retry import Backoff
@@ -134,6 +135,7 @@ class LeasedWorker:
 
     def run(self) -> None:
         """Work until ``stop``. Raises PositionOutsideLog when a lease points outside its topic."""
+        collect_rarely()
         self.join()
         try:
             while not self._stopping.is_set():
