@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from decimal import Decimal, InvalidOperation
 
 from babel import Locale, UnknownLocaleError
@@ -64,7 +65,6 @@ def _digits(currency: str) -> int:
 
 def _formatted(value: Decimal, currency: str, locale: str, least: int, most: int) -> str:
     parsed = _locale(locale)
-    pattern = parsed.currency_formats["standard"]
-    return str(
-        pattern.apply(value, parsed, currency=currency, currency_digits=False, force_frac=(least, most))
-    )
+    pattern = copy(parsed.currency_formats["standard"])
+    pattern.frac_prec = (least, most)
+    return str(pattern.apply(value, parsed, currency=currency, currency_digits=False))
