@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
+import msgspec
 import structlog
 
 from deadletter.envelope import DeadLetter, Stage, dead_letter_message, dead_letter_without_value
@@ -32,9 +33,11 @@ _VERDICTS_AT_ONCE = 500
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedIntent:
-    """An intent that became ``command``. ``dead`` makes its dead letter, should the command be refused."""
+class AcceptedIntent(msgspec.Struct, frozen=True):
+    """An intent that became ``command``. ``dead`` makes its dead letter, should the command be refused.
+
+    A Struct, not a dataclass: one is made for every record.
+    """
 
     outcome: Accepted
     command: Message

@@ -19,8 +19,8 @@ from yarl import URL
 from streams.transport import Batch, BatchTransport, PartitionOwner
 from tierline.kit.settings import KafkaSettings
 
-_QUEUED_BATCHES = 64
-_POLL_RECORDS = 2_000
+_QUEUED_BATCHES = 32
+_POLL_RECORDS = 1_000
 _REQUEST_S = 40.0
 _REBALANCE_S = 20.0
 _MAX_POLL_S = 3_600.0

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from sys import intern
 from typing import TypeVar
 
 import psycopg
@@ -134,7 +135,8 @@ class IntakeStore:
             return []
         with self._transaction() as connection:
             found = connection.execute(_ROWS, tuple(map(list, zip(*places, strict=True)))).fetchall()
-        return [RefRow(*row) for row in found]
+        texts = {ref: ref for _, _, ref in wanted}
+        return [_lean(RefRow(*row), texts) for row in found]
 
     def is_outage(self, error: BaseException) -> bool:
         """Whether ``error`` means that the store is away."""
@@ -198,6 +200,19 @@ class IntakeStore:
             ),
         ).fetchall()
         return {(topic, partition): next_offset for topic, partition, next_offset in rows}
+
+
+def _lean(row: RefRow, texts: Mapping[str, str]) -> RefRow:
+    """``row`` with texts that other rows hold too: many of them are kept for long."""
+    ref = texts[row.ref]
+    return RefRow(
+        intern(row.channel),
+        intern(row.source),
+        "account" if row.kind == "account" else "subscription",
+        ref,
+        ref if row.account_id == ref else row.account_id,
+        ref if row.subscription_id == ref else row.subscription_id,
+    )
 
 
 def _storable(asked: Asked) -> bool:

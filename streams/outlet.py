@@ -17,13 +17,13 @@ from tierline.kit.confluent_broker import producer_config
 from tierline.kit.records import Message
 from tierline.kit.settings import KafkaSettings
 
-_CROWDED = 10_000
+_CROWDED = 5_000
 _OWN_FAULT = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 _LIMITS = {
     # What the broker let in compressed may be large unpacked: it judges again; the queue must hold it.
-    "message.max.bytes": 12_000_000,
-    "queue.buffering.max.messages": 20_000,
-    "queue.buffering.max.kbytes": 16_384,
+    "message.max.bytes": 10_000_000,
+    "queue.buffering.max.messages": 10_000,
+    "queue.buffering.max.kbytes": 12_288,
     "delivery.timeout.ms": 0,
 }
 

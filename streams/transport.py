@@ -37,8 +37,8 @@ from tierline.kit.settings import KafkaSettings
 
 _POLL_S = 0.1
 _NOTHING_OPEN_S = 0.02
-_PARTITION_FETCH_BYTES = 256 * 1024
-_FETCH_BYTES = 8 * 1024 * 1024
+_PARTITION_FETCH_BYTES = 128 * 1024
+_FETCH_BYTES = 4 * 1024 * 1024
 
 _log = structlog.get_logger(__name__)
 

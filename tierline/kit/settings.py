@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     catalog: Path = Path("catalog/catalog.yaml")
     policy: Path = Path("policy/eligibility.yaml")
     unknown_account_wait_ms: int = 2_000
-    context_cache_size: int = 200_000
+    context_cache_size: int = 50_000
     batch_records: int = 500
     metrics_port: int = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
