@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierline.cli.options import Json
-from tierline.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from tierline.domain.calendar import Interval, Moment, Period
@@ -25,6 +24,7 @@ def calendar(
     as_json: Json = False,
 ) -> None:
     """Print billing periods. They return to the anchor day after a short month and never drift."""
+    from tierline.cli.output import print_json, print_table
     from tierline.domain.calendar import check_moment, periods, zone_named
     from tierline.domain.refusal import InputRefused
 

@@ -9,7 +9,6 @@ import typer
 
 from tierline.cli.errors import CommandError
 from tierline.cli.options import Json
-from tierline.cli.output import console, print_json, print_table
 
 if TYPE_CHECKING:
     from tierline.domain.catalog import Catalog, Plan, Price
@@ -25,6 +24,7 @@ def check(
     file: Annotated[Path, typer.Argument(help="A catalog file.")] = DEFAULT_FILE, as_json: Json = False
 ) -> None:
     """Check a catalog file; every problem is printed with file, line and reason."""
+    from tierline.cli.output import print_json
     from tierline.kit.catalog_file import CatalogRefused, load_catalog
 
     try:
@@ -52,6 +52,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the catalog, or one plan of it."""
+    from tierline.cli.output import print_json
     from tierline.domain.catalog_record import catalog_record, plan_record
 
     catalog = _load(version or str(file), file)
@@ -78,6 +79,7 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Show what differs between two catalogs."""
+    from tierline.cli.output import print_json
     from tierline.domain.catalog_record import differences
 
     found = differences(_load(before, file), _load(after or str(file), file))
@@ -94,6 +96,7 @@ def diff(
 @catalog_app.command()
 def publish(file: CatalogFile = DEFAULT_FILE, as_json: Json = False) -> None:
     """Publish the catalog as an immutable version beside its file."""
+    from tierline.cli.output import print_json
     from tierline.kit.catalog_file import CatalogRefused, publish_catalog
 
     try:
@@ -126,6 +129,8 @@ def _published(file: Path) -> Path:
 
 
 def _print_plans(catalog: Catalog, currency: str) -> None:
+    from tierline.cli.output import console, print_table
+
     def shown(plan: Plan) -> str:
         price = plan.prices.get(currency)
         return "not sold" if price is None else _price_text(price, currency)

@@ -9,7 +9,6 @@ import typer
 
 from tierline.cli.errors import CommandError
 from tierline.cli.options import Json
-from tierline.cli.output import console, print_json
 
 
 def quote(
@@ -19,6 +18,7 @@ def quote(
     locale: Annotated[str, typer.Option(help="How amounts are written in the table, such as de-DE.")] = "en",
 ) -> None:
     """Price a change of a subscription to the cent, without any server."""
+    from tierline.cli.output import console, print_json
     from tierline.domain.billing_record import quote_record
     from tierline.domain.calendar import zone_named
     from tierline.domain.refusal import InputRefused
