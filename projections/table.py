@@ -79,8 +79,12 @@ def merge_stage(table: Table, target: str) -> str:
 
 def load_stored(table: Table, target: str) -> str:
     """The rows of ``target`` that a fold continues; takes a list of keys."""
-    columns = [_LOADED.get(kind, "{0}").format(name) for name, kind in table.columns.items()]
-    return table.stored.format(columns=", ".join(columns), target=target)
+    return table.stored.format(columns=column_list(table), target=target)
+
+
+def column_list(table: Table) -> str:
+    """The columns for a SELECT that gives values in the form that they have in a row."""
+    return ", ".join(_LOADED.get(kind, "{0}").format(name) for name, kind in table.columns.items())
 
 
 def _on_conflict(table: Table) -> str:

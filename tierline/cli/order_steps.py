@@ -1,0 +1,176 @@
+"""One line for each thing that happened to an order. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from rich.text import Text
+
+from tierline.domain.money import Money
+from tierline.kit.money_text import format_money
+
+Row = Mapping[str, Any]
+
+_REFERENCE_COLUMN = 72
+_AMOUNT_COLUMN = 96
+_IN_FAVOUR = "rules pass"
+# The completing event of the same decision sums these up.
+_SUMMED_UP = frozenset({"TierChanged", "EntitlementsChanged", "BillingScheduleAdjusted"})
+
+
+def step_lines(steps: Sequence[Row], order: Row) -> Iterator[Text]:
+    """The timeline of ``order``, each day under its date."""
+    shown: date | None = None
+    summed_up: dict[str, Row] = {}
+    for step in steps:
+        body = step["body"] or {}
+        if step["type"] in _SUMMED_UP:
+            summed_up[step["type"]] = body
+            continue
+        # The broker's clock, not the decider's: what is told is when the order came in.
+        at = order["received_at"] if step["type"] == "OrderReceived" else step["recorded_at"]
+        moment = datetime.fromtimestamp(at / 1000, UTC)
+        if moment.date() != shown:
+            shown = moment.date()
+            yield Text(f"\n {shown}, times in UTC")
+        yield from _told(moment, step, order, summed_up)
+
+
+def _told(moment: datetime, step: Row, order: Row, summed_up: Mapping[str, Row]) -> Iterator[Text]:
+    kind, body = step["type"], step["body"]
+    if body is None:
+        yield _line(moment, kind, "its particulars are not in the audit trail")
+    elif kind == "OrderCompleted":
+        yield _line(moment, "completed", _completed(body, summed_up))
+    elif kind == "OrderReceived":
+        yield _line(moment, "received", _received(order), _origin(step, body))
+    elif kind in _STEPS:
+        word, sentence, reference = _STEPS[kind]
+        yield _line(moment, word, sentence(step, body), reference(step, body))
+    else:
+        yield _line(moment, kind, _reasons(step, body))
+    if kind == "QuoteIssued" and body is not None:
+        yield from (_quote_line(line, body["currency"]) for line in body["lines"])
+
+
+def _line(moment: datetime, word: str, sentence: str, reference: str = "") -> Text:
+    text = f"  {moment:%H:%M:%S}.{moment.microsecond // 1000:03d}  {word:<13} {sentence}"
+    return Text(f"{text:<{_REFERENCE_COLUMN}}   {reference}".rstrip())
+
+
+def _quote_line(line: Row, currency: str) -> Text:
+    span = f"{line['start'][:10]} → {line['end'][:10]}"
+    left = f"{'':17}{line['kind']:<7} {line['item']:<8} {span}   {line['formula']}"
+    return Text(f"{left:<{_AMOUNT_COLUMN - 14}} {_money(line['amount_minor'], currency):>14}")
+
+
+def _received(order: Row) -> str:
+    item = f", item {order['intent_index'] + 1} of {order['intent_count']}"
+    return f"{order['channel']}{item if order['intent_count'] > 1 else ''}"
+
+
+def _origin(step: Row, _body: Row) -> str:
+    if step["origin_topic"] is None:
+        return ""
+    return f"{step['origin_topic']}[{step['origin_partition']}]@{step['origin_offset']}"
+
+
+def _verdicts(_step: Row, body: Row) -> str:
+    rules: dict[str, list[str]] = defaultdict(list)
+    for verdict in body["verdicts"]:
+        rules[_meaning(verdict)].append(_rule(verdict))
+    parts = [
+        f"{len(named)} {meaning}" + ("" if meaning == _IN_FAVOUR else f" ({', '.join(named)})")
+        for meaning, named in rules.items()
+    ]
+    return ", ".join(parts) or "no rule was asked"
+
+
+def _meaning(verdict: Row) -> str:
+    match verdict["verdict"], verdict["severity"]:
+        case "PASS", _:
+            return _IN_FAVOUR
+        case "ERROR", _:
+            return "without an answer"
+        case _, "shadow":
+            return "in the shadow would object"
+        case _, severity:
+            return f"against it: {severity}"
+
+
+def _rule(verdict: Row) -> str:
+    return f"{verdict['rule']}: {verdict['detail']}" if verdict["detail"] else str(verdict["rule"])
+
+
+def _quoted(_step: Row, body: Row) -> str:
+    until = datetime.fromtimestamp(body["expires_at"] / 1000, UTC)
+    return f"{_money(body['due_minor'], body['currency'])} due now, holds until {until:%H:%M}"
+
+
+def _amount(_step: Row, body: Row) -> str:
+    return _money(body["amount_minor"], body["currency"])
+
+
+def _reasons(_step: Row, body: Row) -> str:
+    reasons = body.get("reasons") or []
+    return "; ".join(f"{reason['code']} {reason['detail']}".rstrip() for reason in reasons)
+
+
+def _duplicate(step: Row, body: Row) -> str:
+    return f"the same order came again through {step['channel']} while it stood at: {body['outcome']}"
+
+
+def _conflict(_step: Row, body: Row) -> str:
+    return f"an order from {body['winner_channel']} came first"
+
+
+def _completed(body: Row, summed_up: Mapping[str, Row]) -> str:
+    if body.get("reason"):
+        return f"{body['reason']}: nothing had to change, nothing was charged"
+    parts = []
+    if tier := summed_up.get("TierChanged"):
+        parts.append(f"tier {tier['from_tier']} → {tier['to_tier']}")
+    if features := summed_up.get("EntitlementsChanged"):
+        parts += [f"{len(features[w])} features {w}" for w in ("on", "off") if features[w]]
+    if billing := summed_up.get("BillingScheduleAdjusted"):
+        amount = _money(billing["next_billing_minor"], billing["currency"])
+        parts.append(f"next bill {billing['next_billing_date'][:10]} {amount}")
+    return ", ".join(parts)
+
+
+def _nothing(_step: Row, _body: Row) -> str:
+    return ""
+
+
+def _field(name: str) -> Callable[[Row, Row], str]:
+    return lambda _step, body: str(body[name] or "")
+
+
+_GATEWAY = _field("gateway_ref")
+_STEPS: dict[str, tuple[str, Callable[[Row, Row], str], Callable[[Row, Row], str]]] = {
+    "OrderValidated": ("validated", _verdicts, _nothing),
+    "QuoteIssued": ("quoted", _quoted, _field("quote_id")),
+    "OrderHeld": ("held", _reasons, _nothing),
+    "OrderRejected": ("rejected", _reasons, _nothing),
+    "OrderFailed": ("failed", _reasons, _nothing),
+    "OrderConflictDetected": ("conflict", _conflict, _field("winner_order_id")),
+    "OrderSuperseded": ("superseded", lambda _s, _b: "by a newer order", _field("by_order_id")),
+    "DuplicateOrderIgnored": ("duplicate", _duplicate, _origin),
+    "PaymentRequested": ("asked to pay", _amount, _field("payment_id")),
+    "PaymentAuthorized": ("authorised", _amount, _GATEWAY),
+    "PaymentCaptureRequested": ("capturing", _amount, _GATEWAY),
+    "PaymentCaptured": ("captured", _amount, _GATEWAY),
+    "PaymentDeclined": ("declined", _field("code"), _GATEWAY),
+    "PaymentVoidRequested": ("void asked", _nothing, _GATEWAY),
+    "PaymentVoided": ("voided", _nothing, _GATEWAY),
+    "RefundRequested": ("refund asked", _amount, _GATEWAY),
+    "PaymentRefunded": ("refunded", _amount, _GATEWAY),
+    "CreditGranted": ("credit", _amount, _nothing),
+}
+
+
+def _money(minor: int, currency: str) -> str:
+    return format_money(Money(minor, currency))
