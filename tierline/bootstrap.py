@@ -40,6 +40,10 @@ from tierline.kit.settings import Settings
 from tierline.kit.telemetry import Metrics, configure_logging, serve_metrics
 from tierline.kit.version import APP_VERSION
 
+GATHER_MS = 5
+UNHURRIED_GATHER_MS = 50
+"""How long a turn gathers records after its first one: short where a tier waits for it."""
+
 
 class Worker(Protocol):
     """Something that runs until it is told to stop."""
@@ -131,13 +135,14 @@ def _leased(
     group: str,
     topic: str,
     handler: Handler,
+    gather_ms: int,
     **options: Any,
 ) -> LeasedWorker:
     return LeasedWorker(
         group=group,
         topic=topic,
         handler=handler,
-        consumer=ConfluentConsumer(settings.kafka, group),
+        consumer=ConfluentConsumer(settings.kafka, group, gather_ms),
         connect=sessions(settings, group),
         metrics=metrics,
         **{"batch_records": settings.batch_records, **options},
@@ -165,7 +170,7 @@ def _orders(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worke
         metrics=metrics,
     )
     resources.callback(handler.close)
-    return _leased(settings, metrics, ORDERS, COMMANDS.name, handler, each_turn=handler.each_turn)
+    return _leased(settings, metrics, ORDERS, COMMANDS.name, handler, GATHER_MS, each_turn=handler.each_turn)
 
 
 def _payments(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
@@ -180,18 +185,18 @@ def _payments(settings: Settings, metrics: Metrics, resources: ExitStack) -> Wor
         app_version=APP_VERSION,
     )
     resources.callback(handler.close)
-    return _leased(settings, metrics, PAYMENTS, EVENTS.name, handler)
+    return _leased(settings, metrics, PAYMENTS, EVENTS.name, handler, GATHER_MS)
 
 
 def _replies(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
     codec = _codec(settings, resources)
     handler = Replies(codec=codec, producer=producer(settings, REPLIES), clock=SystemClock())
-    return _leased(settings, metrics, REPLIES, EVENTS.name, handler)
+    return _leased(settings, metrics, REPLIES, EVENTS.name, handler, UNHURRIED_GATHER_MS)
 
 
 def _projector(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
     handler = Projector(_codec(settings, resources).read, metrics)
-    return _leased(settings, metrics, PROJECTOR, EVENTS.name, handler, batch_records=BATCH_RECORDS)
+    return _leased(settings, metrics, PROJECTOR, EVENTS.name, handler, GATHER_MS, batch_records=BATCH_RECORDS)
 
 
 Build = Callable[[Settings, Metrics, ExitStack], Worker]

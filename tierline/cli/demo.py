@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from tierline.cli.options import Json
-from tierline.cli.output import print_json
+from tierline.cli.output import console as output_console
+from tierline.cli.output import print_json, progress_console
 
 
 def demo(
@@ -24,15 +25,13 @@ def demo(
     """Start everything, send sample orders over all channels, show how each ended, stop everything."""
     started_ms = time.time() * 1000
 
-    from rich.console import Console
-
     from schemas.topics import CHANNELS
     from tierline.cli.errors import CommandError
     from tierline.workload.demo import DemoPlan, run_demo
     from tierline.workload.demo_screen import ConsoleScreen, show_next, show_summary
     from tierline.workload.running import RunFailed
 
-    console = Console(stderr=json)
+    console = progress_console() if json else output_console()
     console.print(
         f"\n[bold]Tierline demo[/]: {orders:,} upgrade orders over {len(CHANNELS)} channels"
         f" ({', '.join(CHANNELS)}), on real servers on this machine only\n",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tierline.cli.options import Data, Json
-from tierline.cli.output import print_json
+from tierline.cli.output import console as output_console
+from tierline.cli.output import print_json, progress_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,8 +35,6 @@ def load(
     The schedule does not wait for the pipeline: an order that is sent late because something was slow
     counts from the instant at which it was due.
     """
-    from rich.console import Console
-
     from schemas.topics import CHANNELS
     from tierline.cli.errors import CommandError
     from tierline.kit.settings import load_settings
@@ -49,13 +48,11 @@ def load(
             f"{', '.join(sorted(unknown))}: there are {', '.join(CHANNELS)}", param_hint="--channels"
         )
     name = f"load{int(time.time())}"
-    console = Console(stderr=json)
+    console = progress_console() if json else output_console()
+    screen = ConsoleScreen(console)
+    plan = LoadPlan(rate, seconds, chosen, seed, name, settle)
     try:
-        report = run_load(
-            load_settings(data),
-            LoadPlan(rate, seconds, chosen, seed, name, settle),
-            ConsoleScreen(console).progress,
-        )
+        report = run_load(load_settings(data), plan, screen.progress, screen.waiting)
     except RunFailed as failed:
         raise CommandError(str(failed), "See what runs: tierline status") from None
     if json:

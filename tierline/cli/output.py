@@ -21,6 +21,11 @@ def console() -> Console:
     return Console(width=width, highlight=False, soft_wrap=True)
 
 
+def progress_console() -> Console:
+    """Where a command says how far it is when its answer is JSON: stderr, so that stdout stays parsable."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """Print a value for a program."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")

@@ -44,6 +44,9 @@ class Screen(Protocol):
     def progress(self, title: str, done: int, total: int) -> None:
         """How far a long step is."""
 
+    def waiting(self, left: int) -> None:
+        """How many records are still under way; 0 ends it."""
+
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
@@ -79,7 +82,7 @@ def run_demo(plan: DemoPlan, screen: Screen, started_ms: float) -> DemoResult:
         stack.check()
         records = SampleOrders(samples, plan.seed).take(plan.intents)
         published = publish(settings, records, plan.intents, plan.rate, screen.progress)
-        settle(settings, SETTLE_WAIT_S, screen.progress)
+        settle(settings, SETTLE_WAIT_S, screen.waiting)
         report = check(target_of(settings), CHECK_WAIT_S)
         with psycopg.connect(settings.database_url.get_secret_value()) as connection:
             tiers = visible_tiers(connection)

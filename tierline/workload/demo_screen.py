@@ -3,80 +3,94 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
 
 from tierline.workload.summary import Summary
 
 COLUMNS = (
-    ("published", "published"),
+    ("published", "sent"),
     ("accepted", "accepted"),
     ("rejected", "rejected"),
     ("duplicates", "duplicate"),
     ("held", "held"),
-    ("dead_lettered", "dead letter"),
+    ("dead_lettered", "dead"),
 )
+PERCENTILES = ("p50", "p95", "p99")
 MOST_REASONS = 6
 
 
 class ConsoleScreen:
-    """Progress on a terminal is one line that moves; elsewhere each title is printed when it is done."""
+    """Progress on a terminal is one line that moves; elsewhere each step is a line when it is done."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bar: Any = None
-        self._title = ""
+        self._moving: Status | None = None
+        self._finished: set[str] = set()
 
     def step(self, text: str) -> None:
         """Print one finished step."""
-        self._end_bar()
-        self._console.print(f" {text}", highlight=False)
+        self._hold_still()
+        self._console.print(f" {text}", highlight=False, soft_wrap=True)
 
     def progress(self, title: str, done: int, total: int) -> None:
         """Show how far a long step is; a finished one stays as a line."""
-        if title != self._title:
-            self._end_bar()
-            self._title = title
-            if self._console.is_terminal:
-                self._bar = self._console.status(title)
-                self._bar.start()
-        if self._bar:
-            self._bar.update(f"{title}  {done:,}/{total:,}")
+        if title in self._finished:
+            return
+        self._move(f"{title}  {done:,}/{total:,}")
         if done >= total:
-            self._end_bar()
-            self._console.print(f" {title:<24} {done:>6,}", highlight=False)
-            self._title = f"{title} (done)"
+            self._finished.add(title)
+            self.step(f"{title}: {total:,}")
 
-    def _end_bar(self) -> None:
-        if self._bar:
-            self._bar.stop()
-            self._bar = None
+    def waiting(self, left: int) -> None:
+        """Show how many records are still under way."""
+        if left:
+            self._move(f"waiting for the last outcomes: {left:,} records under way")
+        elif "outcomes" not in self._finished:
+            self._finished.add("outcomes")
+            self.step("every order has its outcome")
+
+    def _move(self, text: str) -> None:
+        if not self._console.is_terminal:
+            return
+        if self._moving is None:
+            self._moving = self._console.status(text)
+            self._moving.start()
+        self._moving.update(text)
+
+    def _hold_still(self) -> None:
+        if self._moving is not None:
+            self._moving.stop()
+            self._moving = None
 
 
 def show_summary(console: Console, summary: Summary) -> None:
     """The table, the reasons, and the promise."""
     console.print()
     console.print(_table(summary))
-    _reasons(console, "why rejected", summary.why_rejected)
-    _reasons(console, "why dead", summary.why_dead)
-    totals = summary.totals
     console.print(
-        f" of the accepted   {totals['completed']:,} completed · {totals['failed']:,} failed at payment"
-        f" · {totals['superseded']:,} superseded by a newer order",
-        highlight=False,
+        " p50, p95, p99: milliseconds from the broker's append of an order to its tier in PostgreSQL\n",
+        style="dim",
+        soft_wrap=True,
     )
-    _promise(console, summary)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True)
+    facts.add_column()
+    for name, text in _facts(summary):
+        facts.add_row(f" {name}", text)
+    console.print(facts, highlight=False)
 
 
 def _table(summary: Summary) -> Table:
-    table = Table(box=None, pad_edge=True, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=True)
     table.add_column("channel")
     for _, title in COLUMNS:
         table.add_column(title, justify="right")
-    for title in ("p50", "p95", "p99"):
+    for title in PERCENTILES:
         table.add_column(title, justify="right")
     for channel, row in summary.per_channel.items():
         table.add_row(channel, *_cells(row, row["latency_ms"]))
@@ -87,39 +101,45 @@ def _table(summary: Summary) -> Table:
 
 def _cells(row: Mapping[str, Any], latency: Mapping[str, float | None]) -> list[str]:
     counts = [f"{row[name]:,}" for name, _ in COLUMNS]
-    times = ["-" if latency[p] is None else f"{latency[p]:,.0f} ms" for p in ("p50", "p95", "p99")]
-    return counts + times
+    return counts + ["-" if latency[p] is None else f"{latency[p]:,.0f}" for p in PERCENTILES]
 
 
-def _reasons(console: Console, title: str, reasons: Counter[str]) -> None:
+def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    totals, report = summary.totals, summary.report
+    yield (
+        "of the accepted",
+        (
+            f"{totals['completed']:,} completed · {totals['failed']:,} failed at payment"
+            f" · {totals['superseded']:,} superseded by a newer order"
+        ),
+    )
+    yield from _reasons("why rejected", summary.why_rejected)
+    yield from _reasons("why dead", summary.why_dead)
+    verdict = f"LOST {summary.lost}" if summary.lost else "nothing lost"
+    yield (
+        verdict,
+        (
+            f"{summary.published:,} orders in = {summary.published - summary.lost:,} outcomes"
+            f" · {totals['tier_changes']:,} tier changes · {report.events:,} events"
+        ),
+    )
+    broken = next((found for found in report.findings if not found.holds), None)
+    if broken is None:
+        count = len(report.findings)
+        yield "verified", f"all {count} invariants hold, recomputed from the logs (tierline verify)"
+    else:
+        yield "BROKEN", f"{broken.invariant}: {broken.first}"
+    if summary.seconds_to_first_result is not None:
+        yield "first result", f"{summary.seconds_to_first_result:.1f} s after the command"
+
+
+def _reasons(title: str, reasons: Counter[str]) -> Iterator[tuple[str, str]]:
     if not reasons:
         return
-    named = [f"{count} {reason}" for reason, count in reasons.most_common(MOST_REASONS)]
-    rest = sum(reasons.values()) - sum(count for _, count in reasons.most_common(MOST_REASONS))
-    text = " · ".join(named) + (f" · {rest} other" if rest else "")
-    console.print(f" {title:<17} {text}", highlight=False, soft_wrap=True)
-
-
-def _promise(console: Console, summary: Summary) -> None:
-    report = summary.report
-    verdict = f"LOST {summary.lost}" if summary.lost else "nothing lost"
-    console.print(
-        f" {verdict:<17} {summary.published:,} orders in = {summary.published - summary.lost:,} outcomes"
-        f" · {summary.totals['tier_changes']:,} tier changes · {report.events:,} events",
-        highlight=False,
-    )
-    if report.clean:
-        console.print(
-            f" verified          all {len(report.findings)} invariants hold, checked independently from the"
-            " logs (tierline verify)",
-            highlight=False,
-        )
-    else:
-        broken = next(f for f in report.findings if not f.holds)
-        console.print(f" [bold red]BROKEN[/]            {broken.invariant}: {broken.first}")
-    first = summary.seconds_to_first_result
-    if first is not None:
-        console.print(f" first result      {first:.1f} s after the command", highlight=False)
+    shown = reasons.most_common(MOST_REASONS)
+    rest = sum(reasons.values()) - sum(count for _, count in shown)
+    named = [f"{count} {reason}" for reason, count in shown] + ([f"{rest} other"] if rest else [])
+    yield title, " · ".join(named)
 
 
 def show_next(console: Console, commands: Sequence[tuple[str, str]]) -> None:

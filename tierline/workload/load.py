@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -61,7 +61,9 @@ class LoadReport:
         }
 
 
-def run_load(settings: Settings, plan: LoadPlan, progress: Progress) -> LoadReport:
+def run_load(
+    settings: Settings, plan: LoadPlan, progress: Progress, waiting: Callable[[int], None]
+) -> LoadReport:
     """Open subscriptions of the run's own, publish on schedule, wait for the last outcome, report."""
     intents = max(1, round(plan.rate * plan.seconds))
     fewest, most = SUBSCRIPTIONS
@@ -71,7 +73,7 @@ def run_load(settings: Settings, plan: LoadPlan, progress: Progress) -> LoadRepo
     open_samples(settings, samples, progress)
     orders = SampleOrders(samples, plan.seed, plan.name, plan.channels, dict(LOAD_MIX))
     publications = publish(settings, orders.take(intents), intents, plan.rate, progress)
-    settle(settings, plan.settle_s, progress)
+    settle(settings, plan.settle_s, waiting)
     with psycopg.connect(settings.database_url.get_secret_value()) as connection:
         return _report(publications, visible_tiers(connection), intents)
 

@@ -71,21 +71,20 @@ def publish(
     return loop.publications
 
 
-def settle(settings: Settings, limit_s: float, progress: Progress) -> None:
-    """Wait until nothing is under way any more; raises RunFailed after ``limit_s`` seconds."""
-    most = 1
+def settle(settings: Settings, limit_s: float, waiting: Callable[[int], None]) -> None:
+    """Wait until nothing is under way any more; raises RunFailed after ``limit_s`` seconds.
 
-    def show(remaining: Sequence[Remaining]) -> None:
-        nonlocal most
-        left = sum(part.records for part in remaining)
-        most = max(most, left)
-        progress("backlog worked off", most - left, most)
+    ``waiting`` hears how many records some worker still has before it.
+    """
+
+    def tell(remaining: Sequence[Remaining]) -> None:
+        waiting(sum(part.records for part in remaining))
 
     target = target_of(settings)
     with psycopg.connect(target.database_url, application_name="tierline-workload") as connection:
         reader = ProgressReader(target.bootstrap_servers, target.topic_prefix, connection)
         with closing(reader):
-            remaining = wait_until_finished(reader, limit_s, show)
+            remaining = wait_until_finished(reader, limit_s, tell)
     if remaining:
         raise RunFailed(
             f"not settled {limit_s:.0f} s after the last order: {remaining[0]};"

@@ -1,0 +1,150 @@
+"""``tierline validate``: what a payload would become, or which field of it is wrong; without any server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tierline.cli.errors import CommandError
+from tierline.cli.options import Data, Json
+from tierline.cli.output import print_json
+from tierline.cli.payloads import headers_of, payloads_in
+
+if TYPE_CHECKING:
+    from streams.intent import Intent, Reading, Unreadable
+    from tierline.domain.catalog import Catalog
+
+CHECKED_LATER = "References and eligibility are checked when the order arrives."
+KEPT = "as it is"
+
+
+def validate(
+    file: Annotated[str, typer.Argument(help="A payload file; - reads standard input.")],
+    channel: Annotated[str, typer.Option(help="The channel whose contract is meant: portal or partner.")],
+    header: Annotated[list[str] | None, typer.Option(help="name=value, may be given more than once.")] = None,
+    ndjson: Annotated[bool, typer.Option("--ndjson", help="One record per line of the file.")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Say what a payload would become, or which field is wrong. Offline; exit code 1 if one is wrong."""
+    from streams.intent import PlanNames
+    from streams.pipeline import CHANNELS, read_intents
+    from tierline.kit.clock import SystemClock
+    from tierline.kit.records import Record
+    from tierline.kit.settings import load_settings
+
+    row = CHANNELS.get(channel)
+    if row is None:
+        known = ", ".join(CHANNELS)
+        raise typer.BadParameter(f"{channel!r} is no channel; there are {known}", param_hint="--channel")
+    headers = headers_of(header)
+    values = list(payloads_in([file], ndjson=ndjson))
+    if not values:
+        raise CommandError(
+            f"{file} holds no record.", "With --ndjson each line that is not blank is one record."
+        )
+    catalog = _catalog(load_settings(data).catalog)
+    plans, now_ms = PlanNames(catalog, channel), SystemClock().now_ms()
+    records = []
+    for number, value in enumerate(values, 1):
+        record = Record(row.topic.name, 0, number, now_ms, None, value, headers)
+        records.append({"record": number} | _told(read_intents(row, record, plans), catalog))
+    if json:
+        print_json({"channel": channel, "catalog_version": catalog.version, "records": records})
+    else:
+        typer.echo("\n".join(line for told in records for line in _lines(told, numbered=ndjson)))
+    if any("dead" in told for told in records):
+        raise typer.Exit(1)
+
+
+def _catalog(path: Path) -> Catalog:
+    from tierline.kit.catalog_file import CatalogRefused, load_catalog
+
+    try:
+        return load_catalog(path)
+    except CatalogRefused as refused:
+        raise CommandError(
+            f"The catalog cannot be read. {refused}", f"tierline catalog check {path}"
+        ) from None
+
+
+def _told(reading: Reading | Unreadable, catalog: Catalog) -> dict[str, Any]:
+    """The facts about one record, for a program."""
+    from streams.intent import Unreadable
+
+    if isinstance(reading, Unreadable):
+        dead = reading.dead
+        return {
+            "dead": {
+                "class": dead.dead_letter_class.value,
+                "code": dead.code,
+                "field": dead.field,
+                "text": dead.detail,
+            },
+            "reference": reading.reference,
+        }
+    return {
+        "intents": [_intent(intent, catalog) for intent in reading.intents],
+        "unknown_fields": reading.unknown_fields,
+    }
+
+
+def _intent(intent: Intent, catalog: Catalog) -> dict[str, Any]:
+    rejections: list[dict[str, str | None]] = [
+        {"code": "NOT_AVAILABLE_YET", "field": field} for field in intent.unavailable
+    ]
+    if intent.plan is not None and catalog.plan(intent.plan) is None:
+        rejections.append({"code": "PLAN_UNKNOWN", "field": None})
+    return {
+        "reference": intent.reference,
+        "source": intent.source,
+        "subscription": intent.subscription_ref,
+        "account": intent.account_ref,
+        "plan": intent.plan,
+        "seats": intent.seats,
+        "modules": list(intent.modules),
+        "effective": intent.effective,
+        "payment_method": intent.payment_method,
+        "validate_only": intent.validate_only,
+        "would_be_rejected": rejections,
+    }
+
+
+def _lines(told: Mapping[str, Any], *, numbered: bool) -> Iterator[str]:
+    """The same facts, for a person."""
+    number = f"record {told['record']}: " if numbered else ""
+    if dead := told.get("dead"):
+        place = f" at {dead['field']}" if dead["field"] else ""
+        yield f"{number}wrong: {dead['code']}{place} ({dead['class']})"
+        yield f"  {dead['text']}"
+        return
+    intents = told["intents"]
+    yield f"{number}{'one order' if len(intents) == 1 else f'{len(intents)} orders'}"
+    for position, intent in enumerate(intents, 1):
+        if len(intents) > 1:
+            yield f"order {position}"
+        yield from _intent_lines(intent)
+    if told["unknown_fields"]:
+        yield f"  Unknown fields, tolerated and not read: {told['unknown_fields']}."
+    yield f"  {CHECKED_LATER}"
+
+
+def _intent_lines(intent: Mapping[str, Any]) -> Iterator[str]:
+    only_asks = " (validate only: nothing would change)" if intent["validate_only"] else ""
+    facts = {
+        "reference": f"{intent['reference']} from {intent['source']}{only_asks}",
+        "subscription": intent["subscription"] or "the only one of the account",
+        "account": intent["account"] or "that of the subscription",
+        "plan": intent["plan"] or KEPT,
+        "seats": KEPT if intent["seats"] is None else f"{intent['seats']:,}",
+        "modules": ", ".join(intent["modules"]),
+        "effective": intent["effective"],
+        "payment method": intent["payment_method"] or "",
+    }
+    yield from (f"  {name:<15} {fact}" for name, fact in facts.items() if fact)
+    for rejection in intent["would_be_rejected"]:
+        place = f" because of {rejection['field']}" if rejection["field"] else ""
+        yield f"  would be rejected: {rejection['code']}{place}"
