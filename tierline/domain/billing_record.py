@@ -124,6 +124,7 @@ def quote_record(quote: Quote, zone: ZoneInfo | None = None) -> Record:
         "rounding": ROUNDING,
         "lines": [line_record(line, zone) for line in quote.lines],
         "zero_lines": [line_record(line, zone) for line in quote.zero_lines],
+        "carried_in_minor": quote.carried_in_minor,
         "net_minor": quote.net_minor,
         "tax_basis": quote.tax_basis,
         "tax_minor": None,

@@ -49,6 +49,11 @@ class Quote:
         return self.settlement.net_minor
 
     @property
+    def carried_in_minor(self) -> int:
+        """What earlier changes carried into this net."""
+        return self.net_minor - sum(line.amount_minor for line in self.lines)
+
+    @property
     def due_minor(self) -> int:
         """What is asked for now."""
         return self.settlement.due_minor
