@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Iterator
 
+import httpx2
 import psycopg
 import pytest
 
@@ -20,7 +21,7 @@ from schemas.errors import (
 )
 from schemas.registration import register_schemas
 from schemas.registry import Registry
-from schemas.schema_table import stored_schemas
+from schemas.schema_table import store_schema, stored_schemas
 from schemas.writer_schemas import WriterSchemas
 from tests.support.avro_records import COMMAND, EVENT
 from tierline.kit.clock import FakeClock
@@ -160,6 +161,35 @@ def test_a_start_leaves_no_transaction_open(registry: Registry, connection: Conn
     register_schemas(registry, connection)
 
     assert psycopg.pq.TransactionStatus.IDLE == connection.info.transaction_status
+
+
+def test_an_id_that_another_worker_recorded_for_another_subject_is_refused(connection: Connection) -> None:
+    """Two registries behind one database are noticed at the second start."""
+    store_schema(connection, 7, COMMANDS_SUBJECT, text_of(COMMANDS_SUBJECT, 1))
+
+    with pytest.raises(SchemaDisagreement, match=r"gave id 7 to oms\.events\.v1-value, .* as oms\.commands"):
+        store_schema(connection, 7, EVENTS_SUBJECT, text_of(EVENTS_SUBJECT, 1))
+
+
+def test_an_empty_registry_is_asked_to_compare_before_it_gets_a_version(connection: Connection) -> None:
+    """Otherwise the second version would be compared with the newest only, or not at all."""
+    asked: list[str] = []
+    ids = iter((41, 42))
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(f"{request.method} {request.url.path}")
+        if request.method == "PUT":
+            return httpx2.Response(200, json={})
+        if request.url.path.endswith("/versions"):
+            return httpx2.Response(200, json={"id": next(ids)})
+        return httpx2.Response(404, json={"error_code": 40401})
+
+    with Registry("http://empty.test", httpx2.MockTransport(answer)) as empty:
+        registered = register_schemas(empty, connection)
+
+    assert (41, 42) == (registered.commands, registered.events)
+    for subject in (COMMANDS_SUBJECT, EVENTS_SUBJECT):
+        assert asked.index(f"PUT /config/{subject}") < asked.index(f"POST /subjects/{subject}/versions")
 
 
 def _store(connection: Connection, schema_id: int, subject: str) -> None:
