@@ -175,7 +175,7 @@ class Intake:
                 pass
             self._look_again.clear()
             if self.parked:
-                await self._look_at_parked()
+                await self.look_at_parked()
                 await asyncio.sleep(_PAUSE_S)
 
     def _until_next_look(self) -> float | None:
@@ -315,7 +315,8 @@ class Intake:
 
     # --- parked -------------------------------------------------------------------------------------------
 
-    async def _look_at_parked(self) -> None:
+    async def look_at_parked(self) -> None:
+        """Ask the store about every parked record; end those that can go or have waited long enough."""
         looked_at = self._store.present_ms()
         rows = await self._context.rows(_asked(self._parking.items()), doubt_unknown=True)
 

@@ -1,0 +1,386 @@
+"""What the batch transport does differently from Faust's own: nothing read early, nothing lost, bounded ends.
+
+The consumer service is Faust's, run without a broker: its thread is played by the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.structs import ConsumerRecord
+from faust.types import TP
+
+from schemas.topics import NORMALIZER
+from streams.app import create_app
+from streams.transport import Batch, BatchConsumer, LogRange
+from tierline.kit.errors import PositionOutsideLog
+from tierline.kit.records import Record
+from tierline.kit.settings import KafkaSettings
+
+PREFIX = "t1."
+PORTAL, PARTNER = "orders.portal.v1", "orders.partner.v1"
+P0, P1, Q0 = TP(PREFIX + PORTAL, 0), TP(PREFIX + PORTAL, 1), TP(PREFIX + PARTNER, 0)
+
+
+def fetched(tp: TP, *offsets: int) -> list[ConsumerRecord[bytes, bytes]]:
+    """Records as aiokafka gives them."""
+    return [
+        ConsumerRecord(tp.topic, tp.partition, o, 1_000 + o, 1, b"k", b"v%d" % o, None, 1, 2, (("h", b"1"),))
+        for o in offsets
+    ]
+
+
+class Thread:
+    """The consumer's thread: what is assigned, what the log holds, what the next fetches bring."""
+
+    def __init__(self) -> None:
+        self.assigned: set[TP] = set()
+        self.first: dict[TP, int] = {}
+        self.end: dict[TP, int] = {}
+        self.fetches: list[dict[TP, list[Any]]] = []
+        self.asked: list[set[TP]] = []
+        self.placed: dict[TP, int] = {}
+        self.told: dict[TP, int] = {}
+        self.away = 0
+        self.on_fetch: Callable[[], None] = lambda: None
+
+    def assignment(self) -> set[TP]:
+        return set(self.assigned)
+
+    async def earliest_offsets(self, *tps: TP) -> Mapping[TP, int]:
+        if self.away:
+            self.away -= 1
+            raise KafkaConnectionError("away")
+        return {tp: self.first.get(tp, 0) for tp in tps}
+
+    async def highwaters(self, *tps: TP) -> Mapping[TP, int]:
+        return {tp: self.end.get(tp, 100) for tp in tps}
+
+    async def place(self, positions: Mapping[TP, int]) -> bool:
+        if not set(positions) <= self.assigned:
+            return False
+        self.placed.update(positions)
+        return True
+
+    async def tell(self, positions: Mapping[TP, int]) -> Mapping[TP, int]:
+        self.told.update(positions)
+        return {tp: 100 - offset for tp, offset in positions.items()}
+
+    async def getmany(self, active: set[TP], _timeout: float) -> dict[TP, list[Any]]:
+        self.asked.append(active)
+        self.on_fetch()
+        await asyncio.sleep(0)
+        return self.fetches.pop(0) if self.fetches else {}
+
+    async def commit(self, _offsets: object) -> bool:
+        raise AssertionError("Faust committed from its own books")
+
+
+class Owner:
+    """Keeps the positions."""
+
+    def __init__(self) -> None:
+        self.positions: dict[tuple[str, int], int] = {}
+        self.ranges: dict[tuple[str, int], LogRange] = {}
+        self.store_back = asyncio.Event()
+        self.store_back.set()
+        self.given_up_times = 0
+        self.refuses = False
+
+    async def taken(self, places: Mapping[tuple[str, int], LogRange]) -> Mapping[tuple[str, int], int]:
+        self.ranges.update(places)
+        await self.store_back.wait()
+        if self.refuses:
+            raise PositionOutsideLog("outside")
+        return {place: self.positions.get(place, 0) for place in places}
+
+    async def given_up(self) -> None:
+        self.given_up_times += 1
+
+
+class World:
+    """A consumer service whose thread, owner and conductor are the test's."""
+
+    def __init__(self) -> None:
+        self.owner = Owner()
+        self.handled: list[Batch] = []
+
+        async def handle(batch: Batch) -> None:
+            self.handled.append(batch)
+
+        self.app = create_app(
+            KafkaSettings(topic_prefix=PREFIX),
+            group=NORMALIZER,
+            topics=[PORTAL, PARTNER],
+            owner=self.owner,
+            handle=handle,
+        )
+        consumer = self.app.consumer
+        assert isinstance(consumer, BatchConsumer)
+        self.consumer = consumer
+        consumer._thread.thread_loop.close()
+        self.thread = Thread()
+        consumer._thread = self.thread  # type: ignore[assignment] # plays the part that is used
+        self.messages: list[Any] = []
+        consumer.callback = self._deliver
+        self.app.consumer_generation_id = 1
+
+    async def _deliver(self, message: Any) -> None:
+        self.messages.append(message)
+
+    @property
+    def batches(self) -> list[Batch]:
+        return [message.value for message in self.messages]
+
+    async def assign(self, *tps: TP) -> None:
+        """What Faust does with an assignment, as far as the consumer is asked."""
+        self.thread.assigned = set(tps)
+        self.consumer._set_active_tps(set(tps))
+        self.consumer.pause_partitions(tps)
+        self.consumer.resume_partitions(tps)
+        await self.consumer.perform_seek()
+        self.consumer.resume_flow()
+
+    async def drain(self, times: int = 1) -> None:
+        for _ in range(times):
+            await self.consumer._drain_once()
+
+    async def open_with(self, *tps: TP) -> None:
+        await self.assign(*tps)
+        await turn_until(lambda: set(tps) <= self.consumer._get_active_partitions())
+
+
+async def turn_until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not done():  # noqa: ASYNC110 - services announce nothing to tests
+            await asyncio.sleep(0.001)
+
+
+def in_world(story: Callable[[World], Awaitable[None]]) -> None:
+    async def run() -> None:
+        world = World()
+        await story(world)
+        world.consumer._stop_opening()
+
+    asyncio.run(run())
+
+
+def test_a_fetch_of_a_partition_is_one_message_with_all_its_records() -> None:
+    """In order, with the names without prefix, one message per partition."""
+
+    async def story(world: World) -> None:
+        await world.open_with(P0, Q0)
+        world.thread.fetches = [{P0: fetched(P0, 4, 5, 7), Q0: fetched(Q0, 9)}]
+        await world.drain()
+        expected = (
+            Batch(
+                PORTAL,
+                0,
+                tuple(Record(PORTAL, 0, o, 1_000 + o, b"k", b"v%d" % o, (("h", b"1"),)) for o in (4, 5, 7)),
+            ),
+            Batch(PARTNER, 0, (Record(PARTNER, 0, 9, 1_009, b"k", b"v9", (("h", b"1"),)),)),
+        )
+        assert expected == tuple(world.batches)
+        assert [(P0, 7, 1), (Q0, 9, 1)] == [(m.tp, m.offset, m.generation_id) for m in world.messages]
+
+    in_world(story)
+
+
+def test_nothing_is_read_before_the_owner_has_said_from_where() -> None:
+    """The store may be away: the partitions stay closed, however long."""
+
+    async def story(world: World) -> None:
+        world.owner.store_back.clear()
+        await world.assign(P0)
+        await world.drain(3)
+        assert ([], {}) == (world.thread.asked, world.thread.placed)
+        world.owner.positions[PORTAL, 0] = 42
+        world.owner.store_back.set()
+        await turn_until(lambda: bool(world.consumer._get_active_partitions()))
+        await world.drain()
+        assert ([{P0}], {P0: 42}) == (world.thread.asked, world.thread.placed)
+
+    in_world(story)
+
+
+def test_the_owner_is_told_what_the_log_holds() -> None:
+    """So that it can refuse a position outside of it."""
+
+    async def story(world: World) -> None:
+        world.thread.first, world.thread.end = {P0: 5}, {P0: 17}
+        await world.open_with(P0)
+        assert {(PORTAL, 0): LogRange(5, 17)} == world.owner.ranges
+
+    in_world(story)
+
+
+def test_a_broker_that_is_away_while_opening_is_asked_again() -> None:
+    """With backoff; nothing ends because of it."""
+
+    async def story(world: World) -> None:
+        world.thread.away = 2
+        await world.open_with(P0)
+        assert {P0: 0} == world.thread.placed
+
+    in_world(story)
+
+
+def test_a_position_outside_the_log_ends_the_service() -> None:
+    """Clear error instead of a silent jump to either end of the log."""
+
+    async def story(world: World) -> None:
+        world.owner.refuses = True
+        await world.assign(P0)
+        await turn_until(lambda: world.consumer.crashed)
+        assert isinstance(world.consumer.crash_reason, PositionOutsideLog)
+
+    in_world(story)
+
+
+def test_partitions_that_went_while_opening_stay_closed() -> None:
+    """The next assignment opens what it brings."""
+
+    async def story(world: World) -> None:
+        world.owner.store_back.clear()
+        await world.assign(P0)
+        await asyncio.sleep(0)
+        world.thread.assigned = set()
+        world.owner.store_back.set()
+        await turn_until(lambda: world.consumer._opening is not None and world.consumer._opening.done())
+        assert (set(), {}) == (world.consumer._get_active_partitions(), world.thread.placed)
+
+    in_world(story)
+
+
+def test_a_new_assignment_takes_over_from_an_opening_that_waits() -> None:
+    """Only the newest one places positions."""
+
+    async def story(world: World) -> None:
+        world.owner.store_back.clear()
+        await world.assign(P0)
+        await asyncio.sleep(0)
+        world.owner.store_back = asyncio.Event()
+        world.owner.store_back.set()
+        await world.open_with(P1)
+        assert {P1: 0} == world.thread.placed
+
+    in_world(story)
+
+
+def test_records_of_an_assignment_that_ended_meanwhile_are_dropped() -> None:
+    """They are read again by whoever has the partition then."""
+
+    async def story(world: World) -> None:
+        await world.open_with(P0)
+        world.thread.fetches = [{P0: fetched(P0, 1)}]
+
+        def rebalanced() -> None:
+            world.app.consumer_generation_id = 2
+
+        world.thread.on_fetch = rebalanced
+        await world.drain()
+        assert [] == world.messages
+
+    in_world(story)
+
+
+def test_a_delivery_that_blocks_is_left_when_the_flow_stops() -> None:
+    """A full queue must not hold up a rebalance."""
+
+    async def story(world: World) -> None:
+        await world.open_with(P0)
+
+        async def blocks(_message: object) -> None:
+            await asyncio.Event().wait()
+
+        world.consumer.callback = blocks
+        world.thread.fetches = [{P0: fetched(P0, 1)}]
+        draining = asyncio.create_task(world.drain())
+        await asyncio.sleep(0.01)
+        world.consumer.stop_flow()
+        async with asyncio.timeout(10):
+            await draining
+
+    in_world(story)
+
+
+def test_nothing_is_read_while_the_flow_is_stopped() -> None:
+    """During a rebalance the consumer stands still."""
+
+    async def story(world: World) -> None:
+        await world.open_with(P0)
+        world.consumer.stop_flow()
+        draining = asyncio.create_task(world.drain())
+        await asyncio.sleep(0.01)
+        assert [] == world.thread.asked
+        world.consumer.resume_flow()
+        await draining
+        assert [{P0}] == world.thread.asked
+
+    in_world(story)
+
+
+def test_what_a_full_queue_paused_is_not_asked_for() -> None:
+    """Flow control per partition; others are read on."""
+
+    async def story(world: World) -> None:
+        await world.open_with(P0, P1)
+        world.consumer.on_buffer_full(P0)
+        await world.drain()
+        world.consumer.on_buffer_drop(P0)
+        await world.drain()
+        assert [{P1}, {P0, P1}] == world.thread.asked
+
+    in_world(story)
+
+
+def test_faust_commits_nothing_whatever_was_acknowledged() -> None:
+    """Its streams acknowledge what raised or was cancelled; only the owner's positions are told to Kafka."""
+
+    async def story(world: World) -> None:
+        await world.open_with(P0)
+        world.thread.fetches = [{P0: fetched(P0, 1, 2)}]
+        await world.drain()
+        [message] = world.messages
+        message.refcount = 1
+        message.ack(world.consumer)
+        assert (False, {}) == (await world.consumer.commit(), world.thread.told)
+        assert {(PORTAL, 0): 88} == await world.consumer.tell_positions({(PORTAL, 0): 12})
+        assert {P0: 12} == world.thread.told
+
+    in_world(story)
+
+
+@pytest.mark.parametrize("end", ["revoked", "stopping"])
+def test_the_owner_settles_before_partitions_go(end: str) -> None:
+    """In its own bounded time; Faust would wait for ever or not at all."""
+
+    async def story(world: World) -> None:
+        await world.open_with(P0)
+        if end == "revoked":
+            world.app.on_rebalance_start()
+            await world.consumer.on_partitions_revoked({P0})
+        else:
+            await world.consumer.wait_empty()
+        assert world.owner.given_up_times >= 1
+
+    in_world(story)
+
+
+def test_the_agent_hands_batches_on_and_acknowledges_nothing() -> None:
+    """One agent, one event per batch, no acks from Faust's books."""
+
+    async def story(world: World) -> None:
+        [agent] = world.app.agents.values()
+        [topic] = [agent.channel]
+        assert (False, {PREFIX + PORTAL, PREFIX + PARTNER}) == (topic.acks, set(topic.topics))
+        assert not world.app.conf.web_enabled
+        assert not world.app.conf.topic_allow_declare
+        boot: Any = world.app.boot_strategy
+        assert [] == [*boot.kafka_producer(), *boot.web_server()]
+
+    in_world(story)
