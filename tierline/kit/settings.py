@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_DATA = Path(".tierline/default")
 CURRENT_POINTER = Path(".tierline/current")
 
@@ -54,8 +55,8 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("postgresql://tierline@127.0.0.1:15432/tierline")
     registry_url: str = "http://127.0.0.1:18081/apis/ccompat/v7"
     payment: PaymentSettings = PaymentSettings()
-    catalog: Path = Path("catalog/catalog.yaml")
-    policy: Path = Path("policy/eligibility.yaml")
+    catalog: Path = ROOT / "catalog" / "catalog.yaml"
+    policy: Path = ROOT / "policy" / "eligibility.yaml"
     unknown_account_wait_ms: int = 2_000
     context_cache_size: int = 50_000
     batch_records: int = 500
