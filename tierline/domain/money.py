@@ -18,7 +18,7 @@ class CurrencyMismatch(ValueError):
     """Two amounts in different currencies met. Convert one of them before; the core never converts."""
 
 
-@dataclass(frozen=True, slots=True, order=False)
+@dataclass(frozen=True, slots=True)
 class Money:
     """``minor`` units (cents, yen, fils) of the ISO 4217 ``currency``."""
 

@@ -185,8 +185,27 @@ def test_intervals_are_equal_by_meaning() -> None:
     assert Interval.parse("30day") != Interval.parse("1month")
 
 
+@pytest.mark.parametrize("text", ["100year", "1200month", "400quarter", "36525day", "5217week"])
+def test_intervals_up_to_a_hundred_years_are_accepted(text: str) -> None:
+    """The longest of each unit."""
+    assert text == str(Interval.parse(text))
+
+
 @pytest.mark.parametrize(
-    "text", ["", "month", "0month", "-1month", "1 month", "1Month", "1months", "101year", "1.5month"]
+    "text",
+    [
+        "",
+        "month",
+        "0month",
+        "-1month",
+        "1 month",
+        "1Month",
+        "1months",
+        "101year",
+        "1201month",
+        "36526day",
+        "1.5month",
+    ],
 )
 def test_other_interval_texts_are_refused(text: str) -> None:
     """Only a number from 1 and a known unit, up to a hundred years."""
@@ -231,6 +250,30 @@ def test_a_boundary_far_off_the_billing_day_counts_by_its_own_day() -> None:
     assert date(2024, 5, 20) == shift(date(2024, 6, 20), Interval.parse("1month"), -1, 1, UTC_ZONE)
 
 
+@pytest.mark.parametrize(("expected", "end"), [("2024-01-31", "2024-03-02"), ("2024-02-03", "2024-03-03")])
+def test_up_to_two_days_off_the_billing_day_are_a_moved_zone(expected: str, end: str) -> None:
+    """29 February and two days: a month before, 29 January and two days. Three are a day of their own."""
+    assert moment(expected) == shift(moment(end), Interval.parse("1month"), -1, 29, UTC_ZONE)
+
+
+@pytest.mark.parametrize(
+    ("expected", "end"),
+    [("2024-06-03", "2024-06-03T11:59:59+00:00"), ("2024-06-04", "2024-06-03T12:00:00+00:00")],
+)
+def test_a_moved_week_ends_at_the_nearest_midnight(expected: str, end: str) -> None:
+    """Without a billing day the nearest local midnight is the one that was meant."""
+    assert moment(expected) == meant_date(moment(end), None, UTC_ZONE)
+
+
+@pytest.mark.parametrize(
+    ("expected", "end"),
+    [("2024-06-01", "2024-06-03T09:00:00+00:00"), ("2024-06-04", "2024-06-04T09:00:00+00:00")],
+)
+def test_a_moved_month_ends_on_the_billing_day_near_it(expected: str, end: str) -> None:
+    """Up to two days; farther off, the day itself was meant."""
+    assert moment(expected) == meant_date(moment(end), 1, UTC_ZONE)
+
+
 def test_a_moved_zone_keeps_the_instants_and_returns_to_the_billing_day() -> None:
     """Berlin to New York: the period in force ends as before, the next one at New York's midnight."""
     ends = moment("2024-06-01T00:00:00+02:00")
@@ -258,6 +301,12 @@ def test_a_period_from_an_instant_returns_to_its_time_of_day_after_a_gap() -> No
 
     assert moment("2024-03-31T03:00:00+02:00") == shifted.end
     assert moment("2024-04-30T02:30:00+02:00") == after.end
+
+
+@pytest.mark.parametrize("value", ["1900-01-01", "2999-12-31", "2024-05-12T00:00:00Z"])
+def test_moments_inside_the_calendar_are_accepted(value: str) -> None:
+    """The first and the last year belong to it."""
+    check_moment("change.at", moment(value))
 
 
 @pytest.mark.parametrize("value", [date(1899, 12, 31), date(3000, 1, 1), LATEST])

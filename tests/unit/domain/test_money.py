@@ -29,6 +29,7 @@ def test_money_of_two_currencies_does_not_add_up() -> None:
 def test_money_compares_within_one_currency() -> None:
     """Order is the order of minor units."""
     assert Money(1, "JPY") < Money(2, "JPY")
+    assert not Money(2, "JPY") < Money(2, "JPY")
     assert Money(2, "JPY") <= Money(2, "JPY")
     assert not Money(3, "JPY") <= Money(2, "JPY")
 
