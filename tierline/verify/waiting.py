@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from schemas.topics import (
     CHANNELS,
@@ -31,6 +32,15 @@ READERS: tuple[tuple[Topic, str], ...] = (
     (EVENTS, PROJECTOR),
 )
 POLL_S = 0.1
+READ_S = 10.0
+PATIENTLY = Retrying(
+    retry=retry_if_exception_type(KafkaException),
+    wait=wait_fixed(0.1),
+    stop=stop_after_delay(15),
+    reraise=True,
+)
+"""A broker that is just starting answers "not the leader" for a moment."""
+LOOKED_BACK = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,15 @@ class ProgressReader:
     def __init__(self, bootstrap_servers: str, prefix: str, connection: psycopg.Connection[Any]) -> None:
         self._prefix = prefix
         self._connection = connection
-        self._consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "verify-progress"})
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "verify-progress",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 20,
+            }
+        )
+        self._highest: dict[int, tuple[int, int]] = {}
 
     def close(self) -> None:
         """Leave the broker."""
@@ -71,16 +89,33 @@ class ProgressReader:
                     yield Remaining(consumer, topic.name, partition, high - done)
 
     def _unpublished(self) -> Iterator[Remaining]:
-        """Positions that the store has and the events topic cannot have yet."""
+        """Positions that the store has and that the end of the events topic does not reach."""
         stored = self._leases("next_position")
-        published = self._leases("published_offset")
-        ends = self._ends(EVENTS)
-        for (consumer, _, partition), positions in stored.items():
-            if consumer != ORDERS or not positions:
-                continue
-            high = ends[partition][1]
-            if high < positions or published[consumer, COMMANDS.name, partition] > high:
-                yield Remaining("the store", EVENTS.name, partition, max(positions - high, 1))
+        for partition, (low, high) in self._ends(EVENTS).items():
+            positions = stored.get((ORDERS, COMMANDS.name, partition), 0)
+            reached = self._highest_position(partition, low, high) + 1
+            if reached < positions:
+                yield Remaining("the store", EVENTS.name, partition, positions - reached)
+
+    def _highest_position(self, partition: int, low: int, high: int) -> int:
+        """The highest position among the last records: repeats may follow it."""
+        known = self._highest.get(partition)
+        if known is None or known[0] != high:
+            known = self._highest[partition] = (high, self._read_highest(partition, low, high))
+        return known[1]
+
+    def _read_highest(self, partition: int, low: int, high: int) -> int:
+        start = max(low, high - LOOKED_BACK)
+        highest, offset = -1, start - 1
+        if start < high:
+            self._consumer.assign([TopicPartition(self._prefix + EVENTS.name, partition, start)])
+        while offset < high - 1:
+            message = self._consumer.poll(READ_S)
+            if message is None or message.error() is not None:
+                return -1
+            offset = message.offset() or 0
+            highest = max(highest, _position(message))
+        return highest
 
     def _leases(self, column: str) -> dict[tuple[str, str, int], int]:
         rows = self._connection.execute(
@@ -93,8 +128,17 @@ class ProgressReader:
         name = self._prefix + topic.name
         partitions = self._consumer.list_topics(name, timeout=10).topics[name].partitions
         return {
-            p: self._consumer.get_watermark_offsets(TopicPartition(name, p), timeout=10) for p in partitions
+            p: PATIENTLY(self._consumer.get_watermark_offsets, TopicPartition(name, p), timeout=10)
+            for p in partitions
         }
+
+
+def _position(message: Message) -> int:
+    """The position that the decider wrote into the headers; -1 for a record that is not its own."""
+    for header in message.headers() or ():
+        if header[0] == "position" and isinstance(header[1], bytes) and header[1].isdigit():
+            return int(header[1])
+    return -1
 
 
 def wait_until_finished(
