@@ -12,6 +12,8 @@ from tierline.cli import (
     down,
     import_subscriptions,
     load,
+    orders,
+    projections,
     psql,
     publish,
     quote,
@@ -19,6 +21,7 @@ from tierline.cli import (
     status,
     topics,
     up,
+    validate,
     verify,
 )
 
@@ -39,6 +42,7 @@ app.command("demo")(demo.demo)
 app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(psql.psql)
 app.command("topics")(topics.topics)
 app.command("publish")(publish.publish)
+app.command("validate")(validate.validate)
 app.command("load")(load.load)
 app.command("verify")(verify.verify)
 app.command("run")(run.run)
@@ -46,3 +50,5 @@ app.command("quote")(quote.quote)
 app.command("calendar")(calendar.calendar)
 app.add_typer(catalog.catalog_app, name="catalog")
 app.add_typer(import_subscriptions.app, name="import")
+app.add_typer(orders.app, name="orders")
+app.add_typer(projections.app, name="projections")

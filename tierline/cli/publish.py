@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tierline.cli.options import Data, Json
 from tierline.cli.output import print_json
+from tierline.cli.payloads import headers_of, payloads_in
 
 
 def publish(
@@ -36,13 +34,13 @@ def publish(
         raise typer.BadParameter(
             f"{channel!r} is no channel; there are {', '.join(CHANNELS)}", param_hint="--channel"
         )
-    headers = tuple(_header(text) for text in header or ())
+    headers = headers_of(header)
     settings = load_settings(data)
     producer = bootstrap.producer(settings, "tierline-publish")
     topic = orders_topic(channel).name
     places: list[Delivery] = []
     sent = 0
-    for value in _values(files, ndjson=ndjson):
+    for value in payloads_in(files, ndjson=ndjson):
         producer.send(Message(topic, key.encode() if key else None, value, headers=headers), places.append)
         sent += 1
     producer.flush(settings.kafka.delivery_timeout_ms / 1000)
@@ -58,18 +56,3 @@ def publish(
         return
     for place in places:
         typer.echo(f"{place.topic}[{place.partition}]@{place.offset}")
-
-
-def _header(text: str) -> tuple[str, bytes]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise typer.BadParameter(f"{text!r} is not name=value", param_hint="--header")
-    return name, value.encode()
-
-
-def _values(files: list[str], *, ndjson: bool) -> Iterator[bytes]:
-    for name in files:
-        if name != "-" and not Path(name).is_file():
-            raise typer.BadParameter(f"no file {name}", param_hint="FILE")
-        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        yield from (line for line in content.splitlines() if line.strip()) if ndjson else (content,)
