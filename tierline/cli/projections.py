@@ -39,7 +39,9 @@ def list_(data: Data = None, json: Json = False) -> None:
 
 @app.command("rebuild")
 def rebuild(
-    name: Annotated[str, typer.Argument(help="The read model; `tierline projections list` names them.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The read model; `tierline projections list` names them.")
+    ],
     abandon: Annotated[
         bool, typer.Option("--abandon", help="Throw away what a stopped rebuild has built; build nothing.")
     ] = False,
