@@ -20,12 +20,13 @@ from streams.snapshots import Stream
 from streams.stream_loading import folded
 from tierline.domain.account import OpenAccount
 from tierline.domain.catalog import Catalog
-from tierline.domain.claims import ClaimChanges, Redelivery, Repeat, claim_changes, identify
+from tierline.domain.claims import ClaimChanges, Identity, Redelivery, Repeat, claim_changes, identify
 from tierline.domain.commands import Command, ExternalRef, OpenSubscription
 from tierline.domain.context import Context
 from tierline.domain.decide import decide
 from tierline.domain.events import Event, SubscriptionOpened
 from tierline.domain.identity import dead_letter_id_of
+from tierline.domain.outcome import Dead, DeadLetterClass
 from tierline.domain.policy import Policy
 from tierline.domain.state import State, account_stream, stream_id_of, subscription_stream
 from tierline.domain.subscription import ActiveSubscription
@@ -91,7 +92,7 @@ class Turn:
             self._stream(subscription_stream(command.subscription_id)).state,  # type: ignore[arg-type]
         )
         earlier = self.loaded.verdicts.get(orders_dead_letter_id(command))
-        dead = earlier.dead if earlier else undecidable(state, command, identity)
+        dead = earlier.dead if earlier else _undecidable(state, command, identity)
         if dead is not None:
             self._give_up(Poison(asked.record, dead, command))
             return
@@ -169,6 +170,23 @@ class Turn:
         self.dead.append(poison)
         channel = "" if poison.command is None else poison.command.channel
         self.outcomes[channel, DEAD] += 1
+
+
+def _undecidable(state: State, command: Command, identity: Identity) -> Dead | None:
+    """Also a repeat is nobody's business but the owner's: its event would stand in another's stream."""
+    subscription = state.subscription
+    if (
+        isinstance(identity, Repeat)
+        and isinstance(subscription, ActiveSubscription)
+        and subscription.account_id != command.account_id
+    ):
+        return Dead(
+            DeadLetterClass.UNKNOWN_ACCOUNT,
+            "SUBSCRIPTION_UNKNOWN",
+            "subscription_id",
+            "the account has no such subscription",
+        )
+    return undecidable(state, command, identity)
 
 
 def orders_dead_letter_id(command: Command) -> str:

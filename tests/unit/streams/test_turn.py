@@ -171,6 +171,16 @@ def test_a_subscription_of_another_account_is_unknown() -> None:
     assert command.command_id not in {new.claim.command_id for new in turn.loaded.claims.new.values()}
 
 
+def test_a_repeat_under_another_account_is_unknown_too() -> None:
+    """Not even "ignored" is written into a stream by somebody who does not own it."""
+    opening = an_opening(account_id=OTHER_ACCOUNT, subscription_id="sub_1", external_refs=())
+    repeat = replace(from_elsewhere(an_order()), account_id=OTHER_ACCOUNT)
+    turn = a_turn(an_opening(), an_order(), opening, repeat)
+
+    assert ["SUBSCRIPTION_UNKNOWN"] == [poison.dead.code for poison in turn.dead]
+    assert "DuplicateOrderIgnored" not in types(turn)
+
+
 def test_an_account_that_was_never_opened_is_unknown() -> None:
     """A command that comes too early or to the wrong place is dead, not rejected."""
     turn = a_turn(an_order())
