@@ -93,6 +93,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
             max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
             fetch_max_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=kafka.fetch_wait_ms,
+            fetch_min_bytes=kafka.fetch_min_bytes,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             session_timeout_ms=kafka.session_timeout_ms,
             heartbeat_interval_ms=kafka.heartbeat_interval_ms,

@@ -40,7 +40,7 @@ from tierline.kit.settings import Settings
 from tierline.kit.telemetry import Metrics, configure_logging, serve_metrics
 from tierline.kit.version import APP_VERSION
 
-GATHER_MS = 5
+GATHER_MS = 2
 UNHURRIED_GATHER_MS = 50
 """How long a turn gathers records after its first one: short where a tier waits for it."""
 

@@ -45,6 +45,7 @@ def consumer_config(kafka: KafkaSettings, group: str) -> dict[str, Any]:
         "session.timeout.ms": kafka.session_timeout_ms,
         "heartbeat.interval.ms": kafka.heartbeat_interval_ms,
         "fetch.wait.max.ms": kafka.fetch_wait_ms,
+        "fetch.min.bytes": kafka.fetch_min_bytes,
         "fetch.queue.backoff.ms": 10,
         "queued.min.messages": 5_000,
         "queued.max.messages.kbytes": 2_048,

@@ -29,7 +29,8 @@ class KafkaSettings(BaseModel):
     replication_factor: int = 1
     session_timeout_ms: int = 10_000
     heartbeat_interval_ms: int = 1_000
-    fetch_wait_ms: int = 20
+    fetch_wait_ms: int = 15
+    fetch_min_bytes: int = 65_536
     linger_ms: int = 2
     delivery_timeout_ms: int = 30_000
 
