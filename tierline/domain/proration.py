@@ -152,13 +152,14 @@ def _rows_in_force(case: _Case) -> tuple[InvoicedRow, ...]:
     if case.billing.invoiced is not None:
         return case.billing.invoiced
     mode = case.billing.mode or case.mode
-    if mode is Mode.NONE:
-        mode = Mode.DAY
+    counted = Mode.DAY if mode is Mode.NONE else mode
     period, rows = case.billing.period, []
     for item in case.billing.items:
-        line = charge_line(item, case.old_prices[item.id], period, _grid(item, case), mode, case.zone)
+        line = charge_line(item, case.old_prices[item.id], period, _grid(item, case), counted, case.zone)
         amount = line.amount_minor if line else 0
-        rows.append(InvoicedRow(item.id, period.start, period.end, item.quantity, amount, mode=mode))
+        rows.append(
+            InvoicedRow(item.id, period.start, period.end, item.quantity, amount, mode=case.billing.mode)
+        )
     return tuple(rows)
 
 

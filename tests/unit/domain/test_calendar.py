@@ -288,6 +288,29 @@ def test_a_moved_zone_keeps_the_instants_and_returns_to_the_billing_day() -> Non
     assert in_force == whole
 
 
+@pytest.mark.parametrize(
+    ("expected", "start", "end", "day", "zone"),
+    [
+        # a stub: the whole interval begins three days earlier, at the same time of day
+        ("2024-05-12T10:30:00+00:00", "2024-05-15T08:00:00+00:00", "2024-06-12T10:30:00+00:00", 12, "UTC"),
+        # the end was moved by a clock change, the start was not
+        (
+            "2024-02-29T02:30:00+01:00",
+            "2024-02-29T02:30:00+01:00",
+            "2024-03-31T03:00:00+02:00",
+            31,
+            "Europe/Berlin",
+        ),
+        ("2024-05-01", "2024-05-15", "2024-06-01", 1, "UTC"),
+    ],
+)
+def test_a_whole_interval_is_not_its_stub(expected: str, start: str, end: str, day: int, zone: str) -> None:
+    """Counted back from the end; a period that is whole keeps its own start."""
+    whole = cycles.whole_interval(period(start, end), Interval.parse("1month"), day, ZoneInfo(zone))
+
+    assert Period(moment(expected), moment(end)) == whole
+
+
 def test_a_period_from_an_instant_returns_to_its_time_of_day_after_a_gap() -> None:
     """02:30 on the night without it becomes 03:00, and 02:30 again a month later."""
     zone, month = ZoneInfo("Europe/Berlin"), Interval.parse("1month")

@@ -7,7 +7,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support.billing import amounts, billing, change, credited, item, moment, quote, row, shares
+from tests.support.billing import (
+    amounts,
+    billing,
+    change,
+    credited,
+    item,
+    moment,
+    percent,
+    quote,
+    row,
+    shares,
+)
 from tierline.domain.billing import CreditedSpan, InvoicedRow
 from tierline.domain.credits import RowCredit, credit_from
 from tierline.domain.modes import Mode
@@ -246,6 +257,45 @@ def test_rows_that_are_not_given_stand_for_the_price_in_force() -> None:
     assert [(-1100, 11, 17), (2200, 11, 31)] == shares(
         quote(stub, change("2024-05-21", item(6200, plan="b")))
     )
+
+
+@pytest.mark.parametrize(
+    ("expected", "mode"),
+    [
+        ([(-1000, 10, 16), (2000, 10, 30)], "thirty360"),
+        ([(-1100, 11, 17), (2200, 11, 30)], "actual30"),
+        ([(-1064, 11 * 86_400, 17 * 86_400), (2129, 11 * 86_400, 31 * 86_400)], "second"),
+    ],
+)
+def test_rows_that_are_not_given_count_a_stub_by_the_mode(
+    expected: list[tuple[int, int, int]], mode: str
+) -> None:
+    """What a charge over 15 May to 1 June would have come to: 1600, 1700 and 1645."""
+    stub = billing("2024-05-15", "2024-06-01", item(3000))
+
+    assert expected == shares(quote(stub, change("2024-05-21", item(6000, plan="b"), mode=mode)))
+
+
+def test_rows_that_are_not_given_have_the_discounts_in_force() -> None:
+    """A discount for one period still covers the period in force."""
+    state = billing("2024-05-01", "2024-06-01", item(6200, discounts=(percent("50", periods=1),)))
+
+    assert [-2000, 4000] == amounts(quote(state, change("2024-05-12", item(6200))))
+
+
+def test_rows_that_are_not_given_belong_to_the_mode_of_their_plan() -> None:
+    """A plan in mode none gives nothing back, whatever the new plan's mode is."""
+    state = replace(billing("2024-05-01", "2024-06-01", item(3100)), mode=Mode.NONE)
+
+    assert [4000] == amounts(quote(state, change("2024-05-12", item(6200, plan="b"))))
+
+
+def test_a_row_of_one_day_is_credited() -> None:
+    """The shortest row there is."""
+    found = credit(row("2024-05-31", "2024-06-01", 100), "2024-05-31")
+
+    assert found is not None
+    assert (100, 1, 1) == (found.amount_minor, found.numerator, found.denominator)
 
 
 def test_rows_after_the_period_are_credited_whole() -> None:

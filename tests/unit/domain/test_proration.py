@@ -366,6 +366,17 @@ def test_discounts_that_are_carried_over_apply_to_the_new_plan() -> None:
     assert 10_000 == restarted.next_billing.amount_minor
 
 
+@pytest.mark.parametrize(("expected", "cycle"), [(2000, "keep_period"), (6200, "restart")])
+def test_a_discount_until_a_day_covers_periods_that_start_before_it(expected: int, cycle: str) -> None:
+    """A kept period started on the 1st; a new one starts with the change on the 12th."""
+    half = percent("50", until=moment("2024-05-05"))
+
+    assert (
+        expected
+        == amounts(quote(worked_state(), change("2024-05-12", item(6200, discounts=(half,)), cycle=cycle)))[1]
+    )
+
+
 def test_undo_negates_exactly_the_lines_and_restores_everything() -> None:
     """Period, billing day, items, discounts and rows are as before; the sums cancel."""
     state = worked_state()
