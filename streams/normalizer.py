@@ -47,7 +47,7 @@ from tierline.kit.settings import Settings
 from tierline.kit.telemetry import Metrics
 from tierline.kit.version import APP_VERSION
 
-STOP_S = 20.0
+STOP_S = 12.0
 _BUSY_S = 0.002
 _IDLE_S = 0.01
 
