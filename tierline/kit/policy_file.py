@@ -61,7 +61,7 @@ def _severities(reader: NodeReader, node: Node | None) -> dict[Rule, Severity]:
 
 def _override(reader: NodeReader, node: Node) -> Override:
     found = reader.fields(node, "an override", ("rule", "severity"), ("channel", "segment", "because"))
-    rule = reader.choice(found.get("rule"), "rule", Rule, Rule.STALE_ORDER)
+    rule = reader.choice(found.get("rule"), "rule", Rule, Rule.ARREARS)
     reader.text(found.get("because"), "because")
     return Override(
         rule,
