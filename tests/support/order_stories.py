@@ -138,10 +138,10 @@ def upgrade(log: EventLog, number: int = 1, order: int = 1, **over: Any) -> str:
     return order_id
 
 
-def upgrade_through_gateway(log: EventLog, number: int = 1, order: int = 1) -> str:
+def upgrade_through_gateway(log: EventLog, number: int = 1, order: int = 1, **over: Any) -> str:
     """An accepted order that is paid at the gateway: three decisions. Returns its id."""
     order_id = order_id_of(number, order)
-    where = envelope(number) | {"order_id": order_id}
+    where = envelope(number) | over | {"order_id": order_id}
     log.decide(RECEIVED, VALIDATED, QUOTED, ("PaymentRequested", PAYMENT), **where)
     result = where | {"command_type": "RecordPaymentResult", "channel": "payments"}
     log.decide(("PaymentAuthorized", PAYMENT), ("PaymentCaptureRequested", PAYMENT), **result)
@@ -149,7 +149,7 @@ def upgrade_through_gateway(log: EventLog, number: int = 1, order: int = 1) -> s
     return order_id
 
 
-def rejection(log: EventLog, number: int = 1, order: int = 1) -> str:
+def rejection(log: EventLog, number: int = 1, order: int = 1, **over: Any) -> str:
     """A rejected order. Returns its id."""
     order_id = order_id_of(number, order)
     reasons = [
@@ -160,6 +160,6 @@ def rejection(log: EventLog, number: int = 1, order: int = 1) -> str:
         *(RECEIVED, VALIDATED, ("OrderRejected", {"reasons": reasons, "retry": False})),
         order_id=order_id,
         reason_code="CONTRACT_ENDS_FIRST",
-        **envelope(number),
+        **envelope(number) | over,
     )
     return order_id
