@@ -4,7 +4,8 @@ The quick way is a typed decoder. It silently drops what the contract does not d
 ones of doubled keys, so it is believed only where nothing can have been dropped: the decoded content,
 written again, must hold as many colons as the bytes did. Every key brings a colon, and with plain ASCII
 and no escapes a text brings the same colons twice, so equal counts mean that each key was read once.
-Everything else, and every error, is the strict way's to decide. On clean bytes both give the same.
+Where only fields were dropped that the contract does not read, the same is asked of a decoder for any
+harmless JSON. Everything else, and every error, is the strict way's to decide. Both give the same.
 """
 
 from __future__ import annotations
@@ -17,10 +18,22 @@ import msgspec
 from msgspec import inspect
 
 from streams import strict_json
-from streams.fields import Reference
+from streams.fields import Reference, Whole
 from streams.refusal import Code, Refused
 
 T = TypeVar("T")
+
+HARMLESS_DEPTH = 8
+
+
+def _harmless(depth: int) -> Any:
+    """The type of any JSON object that all readers read alike, doubled keys aside, up to that depth."""
+    scalar = str | Whole | float | bool | None
+    node: Any = scalar
+    for _ in range(depth):
+        node = scalar | list[node] | dict[str, node]
+    return dict[str, node]
+
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _COMPLAINT = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
@@ -34,19 +47,23 @@ _CODES = (
     (re.compile(r"Invalid enum value "), Code.INVALID_VALUE),
 )
 
+_encode = msgspec.json.Encoder().encode
+_decode_harmless = msgspec.json.Decoder(_harmless(HARMLESS_DEPTH)).decode
+
 # What may stand in an object: declared fields with what may stand in them, tolerated ones with None.
 Shape = Mapping[str, "Shape | None"]
 
 
 class Document(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """What one record says. ``raw``: the whole object where the strict way read it, else None.
+    """What one record says. ``raw``: the whole object, None where it has declared fields and no others.
 
-    Without ``raw`` the record holds declared fields and nothing else.
+    ``strict``: the strict way read it.
     """
 
     content: T
     unknown_fields: int = 0
     raw: dict[str, Any] | None = None
+    strict: bool = False
 
 
 class Contract(Generic[T]):
@@ -60,7 +77,6 @@ class Contract(Generic[T]):
         self._declared = declared
         self._reference = reference
         self._decode = msgspec.json.Decoder(declared).decode
-        self._encode = msgspec.json.Encoder().encode
         self.shape = _shape(inspect.type_info(declared))
         self.names = frozenset(_names(self.shape))
 
@@ -68,11 +84,15 @@ class Contract(Generic[T]):
         """The document in ``value``; raises ``Refused`` (class decode or contract)."""
         if value is not None and _is_plain(value):
             try:
+                colons = value.count(b":")
                 content = self._decode(value)
+                if _encode(content).count(b":") == colons:
+                    return Document(content)
+                raw = _decode_harmless(value)
+                if _encode(raw).count(b":") == colons:
+                    return Document(content, _count_unknown(raw, self.shape), raw)
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 return self.read_strictly(value)
-            if self._encode(content).count(b":") == value.count(b":"):
-                return Document(content)
         return self.read_strictly(value)
 
     def read_strictly(self, value: bytes | None) -> Document[T]:
@@ -87,7 +107,7 @@ class Contract(Generic[T]):
                 raise Refused(Code.CONTROL_CHARACTER, strict_json.path_text(path, self.names))
             if text.isspace():
                 raise Refused(Code.EMPTY_FIELD, strict_json.path_text(path, self.names))
-        return Document(content, _count_unknown(raw, self.shape), raw)
+        return Document(content, _count_unknown(raw, self.shape), raw, strict=True)
 
     def reference_in(self, value: bytes | None) -> str | None:
         """The channel's reference in a record that was refused; None if it cannot be told."""

@@ -58,7 +58,7 @@ def read_intents(channel: Channel, record: Record, plans: PlanNames) -> Reading 
         too_large = refusal.code is Code.RECORD_TOO_LARGE
         reference = None if too_large else channel.contract.reference_in(value)
         return Unreadable(dead(refusal.code, refusal.field), reference, source)
-    return Reading(intents, document.unknown_fields, document.raw is not None)
+    return Reading(intents, document.unknown_fields, document.strict)
 
 
 def _refuse_oversize(value: bytes | None) -> None:
