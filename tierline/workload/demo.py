@@ -103,7 +103,9 @@ def _example_order(connection: psycopg.Connection[Any]) -> str | None:
 
 def _next_commands(data: Path, order_id: str | None) -> Sequence[tuple[str, str]]:
     order = [("one order", f"tierline orders show {order_id}")] if order_id else []
+    found = shutil.which("tierline") is not None
     return [
+        *([] if found else [("once per shell", "source .venv/bin/activate")]),
         ("start it again", f"tierline up --detach --data {data}"),
         *order,
         ("tiers in SQL", "tierline psql -c 'select * from read.tier_status limit 5'"),
