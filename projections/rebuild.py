@@ -28,6 +28,7 @@ BATCH_RECORDS = 2_000
 # With this little left to read the swap begins: live traffic waits for it.
 _CLOSE_ENOUGH = 2_000
 _SWAP_TRIES = 5
+_SWAP_LOCK = "SET LOCAL lock_timeout = '3s'"
 
 _LIVE_PLACES = """
 SELECT partition, next_offset, next_position, chain_hash FROM oms.lease
@@ -93,8 +94,9 @@ class Rebuild:
             self._connection.commit()
             for partition, goal in live.items():
                 for intake in self._intakes(partition, goal):
-                    self._apply(intake.events)
+                    # First, so that a rebuild that was taken over ends before it touches the other's table.
                     moved = leases.advance(self._connection, self._leases, {partition: intake.progress})
+                    self._apply(intake.events)
                     self._connection.commit()
                     self._leases |= moved
                     told(_total(live) - self._left(live), _total(live))
@@ -102,10 +104,11 @@ class Rebuild:
 
     def _swap(self, told: Told, resumed: bool) -> Rebuilt:
         """In one transaction: keep the projector out, read on to where it stands, count, swap."""
-        self._connection.execute("SET LOCAL lock_timeout = '3s'")
+        self._connection.execute(_SWAP_LOCK)
         live = self._live_places(" FOR NO KEY UPDATE")
-        self._apply([e for p, goal in live.items() for i in self._intakes(p, goal) for e in i.events])
+        events = [e for p, goal in live.items() for i in self._intakes(p, goal) for e in i.events]
         leases.advance(self._connection, self._leases, live)
+        self._apply(events)
         rebuilt = Rebuilt(
             self._model.name,
             resumed,

@@ -56,6 +56,10 @@ class Projecting:
             self.clock.advance(60_000)
             self.worker.turn()
 
+    def close(self) -> None:
+        """Leave, as at the end of a process."""
+        self.worker.leave()
+
     def stalled(self, partition: int) -> bool:
         """Whether a bug or a broken log stopped the partition."""
         labels = {"consumer": PROJECTOR, "topic": EVENTS.name, "partition": str(partition)}
