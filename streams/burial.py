@@ -22,7 +22,7 @@ SEND_S = 30.0
 
 
 def letter_of(poison: Poison, app_version: str, now_ms: int) -> DeadLetter:
-    """The dead letter of a command. One that cannot be read is its own origin and counts as one intent."""
+    """The dead letter of a command record. Without a sound command it is its own origin, one intent."""
     record, command = poison.record, poison.command
     origin = Origin(record.topic, record.partition, record.offset) if command is None else command.origin
     return DeadLetter(

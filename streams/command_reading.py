@@ -29,7 +29,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """A record that nobody can decide. ``command`` is there when at least the envelope could be read."""
+    """A record that nobody can decide.
+
+    ``command`` is there when it is sound, but about something that is not here. A record that breaks the
+    rules of the topic may say what it likes about its origin: it is dead for itself, not for an order.
+    """
 
     record: Record
     dead: Dead
@@ -54,7 +58,7 @@ class CommandReader:
                 record, _breach("COMMAND_TYPE_UNKNOWN", "type", "this release knows no command of that type")
             )
         breach = self._misplaced(record, command) or _unfit(command)
-        return Asked(record, command) if breach is None else Poison(record, breach, command)
+        return Asked(record, command) if breach is None else Poison(record, breach)
 
     def _misplaced(self, record: Record, command: Command) -> Dead | None:
         if record.key is None:

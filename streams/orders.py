@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import structlog
 
-from deadletter.verdicts import Verdict, stored_verdicts
+from deadletter.verdicts import stored_verdicts
 from schemas.codec import Codec
 from schemas.topics import COMMANDS, ORDERS
 from streams import claims_store, event_store
@@ -33,6 +33,7 @@ from streams.stream_loading import load_streams
 from streams.turn import Loaded, Rules, Turn, orders_dead_letter_id
 from tierline.domain.commands import Command, OpenSubscription
 from tierline.domain.events import RecordedEvent
+from tierline.domain.outcome import Dead
 from tierline.domain.state import account_stream, subscription_stream
 from tierline.kit.broker import Log, Producer
 from tierline.kit.clock import Clock
@@ -174,7 +175,7 @@ class Orders:
                 claims_store.load_origins(connection, command_ids),
             ),
             taken_refs=taken_refs(connection, {ref for body in openings for ref in body.external_refs}),
-            verdicts=self._load_verdicts(connection, commands),
+            dead=_load_dead(connection, commands),
         )
 
     def _load_streams(self, connection: Connection, commands: Iterable[Command]) -> dict[str, Stream]:
@@ -187,9 +188,6 @@ class Orders:
     def _decode(self, value: bytes) -> RecordedEvent:
         return self._codec.to_event(self._codec.read(value))
 
-    def _load_verdicts(self, connection: Connection, commands: Iterable[Command]) -> dict[str, Verdict]:
-        return stored_verdicts(connection, [orders_dead_letter_id(command) for command in commands])
-
     def _bury(self, dead: Collection[Poison], now_ms: int) -> None:
         if not dead:
             return
@@ -197,6 +195,11 @@ class Orders:
         bury(self._ports.connect, self._ports.producer, letters, now_ms)
         for letter, _ in letters:
             self._outcome_log.buried(letter)
+
+
+def _load_dead(connection: Connection, commands: Iterable[Command]) -> dict[str, Dead]:
+    verdicts = stored_verdicts(connection, [orders_dead_letter_id(command) for command in commands])
+    return {dead_letter_id: verdict.dead for dead_letter_id, verdict in verdicts.items()}
 
 
 def _write(connection: Connection, turn: Turn) -> None:

@@ -14,11 +14,13 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from schemas.codec import Codec, Raw
 from schemas.topics import COMMANDS
-from streams.event_headers import position_of, progress_after, type_of
+from streams.event_following import follow, type_of
+from streams.event_store import hash_at
 from tierline.domain.commands import Command, Origin, RecordPaymentResult
 from tierline.domain.identity import payment_result_command_id
 from tierline.kit.broker import Producer, send_all
@@ -96,6 +98,7 @@ class Payments:
         self._app_version = app_version
         self._session: Connection | None = None
         self._own = threading.local()
+        self._gateways: set[PaymentGateway] = set()
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="gateway")
 
     def assigned(self, connection: Connection, lease: Lease) -> Lease:  # noqa: ARG002 - the port's
@@ -104,23 +107,28 @@ class Payments:
 
     def process(
         self,
-        connection: Connection,  # noqa: ARG002 - the port's: attempts must be durable before the call
+        connection: Connection,
         batch: Batch,
         leases: Mapping[int, Lease],
     ) -> Mapping[int, Progress]:
         """Carry out what the events of ``batch`` ask and send the answers."""
-        asked = [
-            Asked(STEPS[kind], record, self._codec.read(record.value))
-            for partition, records in batch.items()
-            for record in records
-            if (kind := type_of(record)) in STEPS and position_of(record) >= leases[partition].next_position
-        ]
+        asked: list[Asked] = []
+        moves: dict[int, Progress] = {}
+        for partition, records in batch.items():
+            fresh, moves[partition] = follow(
+                records, leases[partition], partial(hash_at, connection, partition)
+            )
+            asked += [
+                Asked(STEPS[kind], followed.record, self._codec.read(followed.record.value))
+                for followed in fresh
+                if (kind := type_of(followed.record)) in STEPS
+            ]
         if asked:
             answers = self._carry_out(asked)
             reached("payments.after_gateway")
             send_all(self._producer, [self._message(a, payment) for a, payment in answers], SEND_S)
             reached("payments.after_results")
-        return {p: progress_after(records, leases[p]) for p, records in batch.items()}
+        return moves
 
     def committed(self) -> None:
         """Nothing is kept."""
@@ -130,9 +138,11 @@ class Payments:
         self._end_session()
 
     def close(self) -> None:
-        """End the calling threads and the session."""
+        """End the calling threads and every session."""
         self._pool.shutdown()
         self._end_session()
+        while self._gateways:
+            self._gateways.pop().close()
 
     def _end_session(self) -> None:
         if self._session is not None:
@@ -161,14 +171,21 @@ class Payments:
     def _call_all(
         self, steps: Sequence[Asked], fresh: Collection[tuple[str, str]]
     ) -> list[tuple[Asked, Payment]]:
-        gateway = getattr(self._own, "gateway", None)
-        if gateway is None:
-            gateway = self._own.gateway = self._new_gateway()
+        gateway = self._gateway_of_thread()
         try:
             return [(s, _call(gateway, s, is_fresh=(s.payment_id, s.step) in fresh)) for s in steps]
         except Exception:
             self._own.gateway = None
+            self._gateways.discard(gateway)
+            gateway.close()
             raise
+
+    def _gateway_of_thread(self) -> PaymentGateway:
+        gateway: PaymentGateway | None = getattr(self._own, "gateway", None)
+        if gateway is None:
+            gateway = self._own.gateway = self._new_gateway()
+            self._gateways.add(gateway)
+        return gateway
 
     def _message(self, asked: Asked, payment: Payment) -> Message:
         event = asked.event

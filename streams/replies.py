@@ -6,11 +6,13 @@ die, by normalizer and decider.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from schemas.codec import Codec, Raw
 from schemas.topics import CHANNELS
-from streams.event_headers import position_of, progress_after
+from streams.event_following import Followed, follow
+from streams.event_store import hash_at
 from streams.order_answers import (
     WRITTEN_WITH_ORDER,
     OrderFacts,
@@ -51,24 +53,36 @@ class Replies:
     def process(
         self, connection: Connection, batch: Batch, leases: Mapping[int, Lease]
     ) -> Mapping[int, Progress]:
-        """Answer what ended in ``batch``; acknowledged before the lease moves."""
-        events = [
-            self._codec.read(record.value)
-            for partition, records in batch.items()
-            for record in records
-            if position_of(record) >= leases[partition].next_position
-        ]
+        """Answer what ended in ``batch``, by whole decisions; acknowledged before the lease moves."""
+        events: list[Raw] = []
+        moves: dict[int, Progress] = {}
+        for partition, records in batch.items():
+            fresh, progress = follow(records, leases[partition], partial(hash_at, connection, partition))
+            whole, boundary = self._whole_decisions(fresh)
+            events += whole
+            if len(whole) == len(fresh):
+                moves[partition] = progress
+            elif boundary is not None:
+                moves[partition] = boundary
         messages = self._answers(connection, [e for e in events if e["channel"] in CHANNELS])
         if messages:
             send_all(self._producer, messages, SEND_S)
             reached("replies.after_send")
-        return {p: progress_after(records, leases[p]) for p, records in batch.items()}
+        return moves
 
     def committed(self) -> None:
         """Nothing is kept."""
 
     def reset(self, partitions: Collection[int]) -> None:
         """Nothing is kept."""
+
+    def _whole_decisions(self, fresh: Sequence[Followed]) -> tuple[list[Raw], Progress | None]:
+        """The events up to the last decision that is here completely, and where a reader stands after it."""
+        events = [self._codec.read(followed.record.value) for followed in fresh]
+        last = len(events)
+        while last and events[last - 1]["decision_index"] + 1 < events[last - 1]["decision_count"]:
+            last -= 1
+        return events[:last], fresh[last - 1].progress if last else None
 
     def _answers(self, connection: Connection, events: list[Raw]) -> list[Message]:
         answering = [event for event in events if is_answer(event)]

@@ -7,10 +7,8 @@ written; it is thrown away whole when the commit fails.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deadletter.verdicts import Verdict
 from schemas.topics import ORDERS
 from streams.claim_book import ClaimBook
 from streams.command_reading import Asked, Poison
@@ -47,12 +45,16 @@ class Rules:
 
 @dataclass(slots=True)
 class Loaded:
-    """What the store had about the commands of a turn. ``streams`` holds every stream that they name."""
+    """What the store had about the commands of a turn.
+
+    ``streams`` holds every stream that they name, ``dead`` why an intent was called dead before, by the id
+    of its dead letter.
+    """
 
     streams: dict[str, Stream]
     claims: ClaimBook
     taken_refs: dict[ExternalRef, str]
-    verdicts: Mapping[str, Verdict]
+    dead: dict[str, Dead]
 
 
 @dataclass(slots=True)
@@ -91,8 +93,7 @@ class Turn:
             self._stream(account_stream(command.account_id)).state,  # type: ignore[arg-type] # by its id
             self._stream(subscription_stream(command.subscription_id)).state,  # type: ignore[arg-type]
         )
-        earlier = self.loaded.verdicts.get(orders_dead_letter_id(command))
-        dead = earlier.dead if earlier else _undecidable(state, command, identity)
+        dead = self.loaded.dead.get(orders_dead_letter_id(command)) or _undecidable(state, command, identity)
         if dead is not None:
             self._give_up(Poison(asked.record, dead, command))
             return
@@ -168,7 +169,10 @@ class Turn:
 
     def _give_up(self, poison: Poison) -> None:
         self.dead.append(poison)
-        channel = "" if poison.command is None else poison.command.channel
+        channel = ""
+        if poison.command is not None:
+            channel = poison.command.channel
+            self.loaded.dead[orders_dead_letter_id(poison.command)] = poison.dead
         self.outcomes[channel, DEAD] += 1
 
 

@@ -49,6 +49,8 @@ class PaymentGateway(Protocol):
 
     def lookup(self, payment_id: str) -> Payment | None: ...
 
+    def close(self) -> None: ...
+
 
 def is_declined(payment_id: str, method: str | None, decline_rate: float) -> bool:
     """Whether the sandbox declines: always for ``pm_card_declined``, else that share of all payment ids."""
@@ -113,6 +115,9 @@ class SandboxGateway:
             )
         except UnknownPayment:
             return None
+
+    def close(self) -> None:
+        self._connection.close()
 
     def _move(self, payment_id: str, before: list[str], after: str) -> Payment:
         self._travel()

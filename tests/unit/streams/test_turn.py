@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from deadletter.verdicts import Verdict
-from schemas.topics import ORDERS
 from streams.claim_book import ClaimBook
 from streams.command_reading import Asked, Poison
 from streams.recording import Head, Recorder, chained
@@ -37,7 +35,7 @@ OTHER_ACCOUNT = "acc_other"
 
 
 def a_turn(
-    *commands: Command, streams: dict[str, Stream] | None = None, verdicts: dict[str, Verdict] | None = None
+    *commands: Command, streams: dict[str, Stream] | None = None, dead: dict[str, Dead] | None = None
 ) -> Turn:
     """A turn on an empty store that takes ``commands``."""
     names = {account_stream(c.account_id) for c in commands} | {
@@ -48,7 +46,7 @@ def a_turn(
     turn = Turn(
         Rules(CATALOG, POLICY),
         Recorder(CODEC.encode_event, "1.0"),
-        Loaded(loaded, ClaimBook({}, {}), {}, verdicts or {}),
+        Loaded(loaded, ClaimBook({}, {}), {}, dead or {}),
         heads,
         NOON,
     )
@@ -214,11 +212,17 @@ def test_what_was_called_dead_stays_dead() -> None:
     """A copy of a command that already has a verdict is not decided, whatever is known by now."""
     order = an_order()
     dead = Dead(DeadLetterClass.UNKNOWN_ACCOUNT, "ACCOUNT_UNKNOWN", "account_id", "then")
-    letter = orders_dead_letter_id(order)
-    stored = Verdict(letter, ORDERS, order.origin.topic, 0, 0, 0, 1, dead)
-    turn = a_turn(an_opening(), order, verdicts={letter: stored})
+    turn = a_turn(an_opening(), order, dead={orders_dead_letter_id(order): dead})
 
     assert [dead] == [poison.dead for poison in turn.dead]
+    assert "OrderReceived" not in types(turn)
+
+
+def test_a_copy_behind_the_missing_opening_stays_dead_in_the_same_turn() -> None:
+    """One intent ends once: the second delivery is not decided just because it came a little later."""
+    turn = a_turn(an_order(), an_opening(), an_order())
+
+    assert ["ACCOUNT_UNKNOWN"] * 2 == [poison.dead.code for poison in turn.dead]
     assert "OrderReceived" not in types(turn)
 
 
