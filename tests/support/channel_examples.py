@@ -99,7 +99,7 @@ def examples(channel: str | None = None) -> list[Example]:
 
 
 def _examples_of(channel: str) -> Iterator[Example]:
-    for file in sorted((FOLDER / channel).iterdir()):
+    for file in sorted((FOLDER / channel).glob("*")):
         if not file.name.endswith((GOLDEN, RECORD)):
             yield Example(channel, file.stem, _record(channel, file))
 
