@@ -16,7 +16,7 @@ Row = Mapping[str, Any]
 
 _REFERENCE_COLUMN = 72
 _AMOUNT_COLUMN = 96
-_IN_FAVOUR = "rules pass"
+_PASSED = "PASS"
 # The completing event of the same decision sums these up.
 _SUMMED_UP = frozenset({"TierChanged", "EntitlementsChanged", "BillingScheduleAdjusted"})
 
@@ -40,7 +40,8 @@ def step_lines(steps: Sequence[Row], order: Row) -> Iterator[Text]:
 
 
 def _told(moment: datetime, step: Row, order: Row, summed_up: Mapping[str, Row]) -> Iterator[Text]:
-    kind, body = step["type"], step["body"]
+    kind: str = step["type"]
+    body = step["body"]
     if body is None:
         yield _line(moment, kind, "its particulars are not in the audit trail")
     elif kind == "OrderCompleted":
@@ -51,7 +52,9 @@ def _told(moment: datetime, step: Row, order: Row, summed_up: Mapping[str, Row])
         word, sentence, reference = _STEPS[kind]
         yield _line(moment, word, sentence(step, body), reference(step, body))
     else:
-        yield _line(moment, kind, _reasons(step, body))
+        yield _line(moment, _WITH_REASONS.get(kind, kind), "")
+    for reason in _reasons(body or {}):
+        yield Text(f"{'':17}{reason}")
     if kind == "QuoteIssued" and body is not None:
         yield from (_quote_line(line, body["currency"]) for line in body["lines"])
 
@@ -82,23 +85,24 @@ def _verdicts(_step: Row, body: Row) -> str:
     rules: dict[str, list[str]] = defaultdict(list)
     for verdict in body["verdicts"]:
         rules[_meaning(verdict)].append(_rule(verdict))
-    parts = [
-        f"{len(named)} {meaning}" + ("" if meaning == _IN_FAVOUR else f" ({', '.join(named)})")
-        for meaning, named in rules.items()
-    ]
+    passed = len(rules.pop(_PASSED, ()))
+    parts = [_count(passed, "rule passes", "rules pass")] if passed else []
+    parts += [f"{len(named)} {meaning} ({', '.join(named)})" for meaning, named in rules.items()]
     return ", ".join(parts) or "no rule was asked"
 
 
 def _meaning(verdict: Row) -> str:
     match verdict["verdict"], verdict["severity"]:
         case "PASS", _:
-            return _IN_FAVOUR
+            return _PASSED
         case "ERROR", _:
             return "without an answer"
         case _, "shadow":
-            return "in the shadow would object"
+            return "would object in the shadow"
+        case _, "warn":
+            return "warned"
         case _, severity:
-            return f"against it: {severity}"
+            return f"against: {severity}"
 
 
 def _rule(verdict: Row) -> str:
@@ -114,9 +118,11 @@ def _amount(_step: Row, body: Row) -> str:
     return _money(body["amount_minor"], body["currency"])
 
 
-def _reasons(_step: Row, body: Row) -> str:
-    reasons = body.get("reasons") or []
-    return "; ".join(f"{reason['code']} {reason['detail']}".rstrip() for reason in reasons)
+def _reasons(body: Row) -> list[str]:
+    reasons = body.get("reasons")
+    if not isinstance(reasons, list):
+        return []
+    return [f"{r.get('code')}  {r.get('detail')}" for r in reasons if isinstance(r, Mapping)]
 
 
 def _duplicate(step: Row, body: Row) -> str:
@@ -134,7 +140,11 @@ def _completed(body: Row, summed_up: Mapping[str, Row]) -> str:
     if tier := summed_up.get("TierChanged"):
         parts.append(f"tier {tier['from_tier']} → {tier['to_tier']}")
     if features := summed_up.get("EntitlementsChanged"):
-        parts += [f"{len(features[w])} features {w}" for w in ("on", "off") if features[w]]
+        parts += [
+            f"{_count(len(features[switched]), 'feature', 'features')} {switched}"
+            for switched in ("on", "off")
+            if features[switched]
+        ]
     if billing := summed_up.get("BillingScheduleAdjusted"):
         amount = _money(billing["next_billing_minor"], billing["currency"])
         parts.append(f"next bill {billing['next_billing_date'][:10]} {amount}")
@@ -149,13 +159,11 @@ def _field(name: str) -> Callable[[Row, Row], str]:
     return lambda _step, body: str(body[name] or "")
 
 
+_WITH_REASONS = {"OrderHeld": "held", "OrderRejected": "rejected", "OrderFailed": "failed"}
 _GATEWAY = _field("gateway_ref")
 _STEPS: dict[str, tuple[str, Callable[[Row, Row], str], Callable[[Row, Row], str]]] = {
     "OrderValidated": ("validated", _verdicts, _nothing),
     "QuoteIssued": ("quoted", _quoted, _field("quote_id")),
-    "OrderHeld": ("held", _reasons, _nothing),
-    "OrderRejected": ("rejected", _reasons, _nothing),
-    "OrderFailed": ("failed", _reasons, _nothing),
     "OrderConflictDetected": ("conflict", _conflict, _field("winner_order_id")),
     "OrderSuperseded": ("superseded", lambda _s, _b: "by a newer order", _field("by_order_id")),
     "DuplicateOrderIgnored": ("duplicate", _duplicate, _origin),
@@ -170,6 +178,10 @@ _STEPS: dict[str, tuple[str, Callable[[Row, Row], str], Callable[[Row, Row], str
     "PaymentRefunded": ("refunded", _amount, _GATEWAY),
     "CreditGranted": ("credit", _amount, _nothing),
 }
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _money(minor: int, currency: str) -> str:

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from projections.order_status import TABLE
 from tierline.cli.order_steps import Row, step_lines
-from tierline.domain.reasons import REASONS, ReasonCode
+from tierline.domain.reasons import REASONS
 
+_REASONS = {str(code): reason for code, reason in REASONS.items()}
 _GOOD, _BAD = "bold green", "bold red"
 _STYLES = {"COMPLETED": _GOOD, "REJECTED": _BAD, "FAILED": _BAD}
 
@@ -120,11 +121,13 @@ def _choice(plan: str, seats: int | None) -> str:
 
 
 def _advice(story: OrderStory) -> Iterator[Text]:
+    if story.order["state"] == "COMPLETED":
+        return
     for code in story.order["reasons"]:
-        if code in ReasonCode and story.order["state"] != "COMPLETED":
-            reason = REASONS[ReasonCode(code)]
-            again = "sending it again can help" if reason.retry else "sending it again does not help"
-            yield Text(f"\n {code}: {reason.customer}\n   {reason.operator} ({again})")
+        if reason := _REASONS.get(code):
+            again = "can help" if reason.retry else "does not help"
+            yield Text(f"\n {code}: {reason.customer}")
+            yield Text(f"   {reason.operator} Sending the order again {again}.")
 
 
 def _next_commands(story: OrderStory) -> Iterator[str]:
@@ -132,7 +135,7 @@ def _next_commands(story: OrderStory) -> Iterator[str]:
     for other in (order["superseded_by"], order["conflict_with"]):
         if other is not None:
             yield f"tierline orders show {other}"
-    for table in ("audit_entry", "tier_history"):
+    for table in ("audit_entry", "tier_history") if story.visible_at else ("audit_entry",):
         where = f"order_id = '{order['order_id']}' order by position"
         yield f'tierline psql -c "select * from {table} where {where}"'
 
