@@ -29,10 +29,10 @@ import msgspec
 
 from schemas.avsc import COMMANDS_SUBJECT, load_schema
 from schemas.codec import frame_header
-from streams.intent import Arrival, Intent, PlanNames, Reading, Unreadable
-from streams.normalize import Normalizer, order_command
+from streams.normalizing.normalize import Normalizer, order_command
+from streams.normalizing.resolve import RefRow, Resolved, resolve_record
 from streams.pipeline import CHANNELS, Channel, read_intents
-from streams.resolve import RefRow, Resolved, resolve_record
+from streams.reading.intent import Arrival, Intent, PlanNames, Reading, Unreadable
 from tierline.kit.catalog_file import load_catalog
 from tierline.kit.records import Record
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from streams.recording import chained
+from streams.deciding.recording import chained
 from tierline.kit.leases import Lease, Progress
 from tierline.kit.records import Record
 

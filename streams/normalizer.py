@@ -24,19 +24,19 @@ from deadletter.ports import Fail
 from deadletter.router import Router
 from deadletter.verdicts import Verdict
 from schemas.topics import NORMALIZER
+from streams.answering.reply import dead_reply
 from streams.app import create_app, route_library_logs
-from streams.context import AccountContext, ContextChanges
-from streams.endings import Endings
-from streams.intake import Intake
-from streams.intake_metrics import IntakeMetrics
-from streams.intake_store import IntakeStore, StoreThread
-from streams.intent import PlanAliases, PlanNames
-from streams.normalize import Normalizer
-from streams.outlet import Outlet
+from streams.normalizing.context import AccountContext, ContextChanges
+from streams.normalizing.endings import Endings
+from streams.normalizing.intake import Intake
+from streams.normalizing.intake_metrics import IntakeMetrics
+from streams.normalizing.intake_store import IntakeStore, StoreThread
+from streams.normalizing.normalize import Normalizer
+from streams.normalizing.outlet import Outlet
+from streams.normalizing.positions import Positions
+from streams.normalizing.progress import Place, Progress
 from streams.pipeline import CHANNELS
-from streams.positions import Positions
-from streams.progress import Place, Progress
-from streams.reply import dead_reply
+from streams.reading.intent import PlanAliases, PlanNames
 from streams.transport import Batch, BatchConsumer
 from tierline.kit.clock import Clock, SystemClock
 from tierline.kit.database import connect

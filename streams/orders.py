@@ -17,20 +17,20 @@ import structlog
 from deadletter.verdicts import stored_verdicts
 from schemas.codec import Codec
 from schemas.topics import COMMANDS, ORDERS
-from streams import claims_store, event_store
-from streams.agreement import RESTORE, Disagreement, compare
-from streams.burial import bury, letter_of
-from streams.claim_book import ClaimBook
-from streams.command_reading import Asked, CommandReader, Poison
-from streams.event_store import Published
-from streams.external_refs import taken_refs, write_refs
-from streams.outcome_log import OutcomeLog
+from streams.deciding import claims_store, event_store
+from streams.deciding.agreement import RESTORE, Disagreement, compare
+from streams.deciding.burial import bury, letter_of
+from streams.deciding.claim_book import ClaimBook
+from streams.deciding.command_reading import Asked, CommandReader, Poison
+from streams.deciding.event_store import Published
+from streams.deciding.external_refs import taken_refs, write_refs
+from streams.deciding.outcome_log import OutcomeLog
+from streams.deciding.recording import Head, Recorder, StoredEvent
+from streams.deciding.snapshots import Stream, save_snapshots
+from streams.deciding.stream_cache import StreamCache
+from streams.deciding.stream_loading import load_streams
+from streams.deciding.turn import Loaded, Rules, Turn, orders_dead_letter_id
 from streams.publisher import Publisher
-from streams.recording import Head, Recorder, StoredEvent
-from streams.snapshots import Stream, save_snapshots
-from streams.stream_cache import StreamCache
-from streams.stream_loading import load_streams
-from streams.turn import Loaded, Rules, Turn, orders_dead_letter_id
 from tierline.domain.commands import Command, OpenSubscription
 from tierline.domain.events import RecordedEvent
 from tierline.domain.outcome import Dead

@@ -19,8 +19,8 @@ from typing import Any
 
 from schemas.codec import Codec, Raw
 from schemas.topics import COMMANDS
+from streams.deciding.event_store import hash_at
 from streams.event_following import follow, type_of
-from streams.event_store import hash_at
 from tierline.domain.commands import Command, Origin, RecordPaymentResult
 from tierline.domain.identity import payment_result_command_id
 from tierline.kit.broker import Producer, send_all

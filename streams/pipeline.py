@@ -8,10 +8,10 @@ from typing import Any
 
 from schemas.topics import Topic, orders_topic
 from streams.channels import partner, portal
-from streams.contract import Contract, Document
-from streams.headers import DEFAULT_SOURCE, UNREADABLE_SOURCE, source_of, traceparent_of
-from streams.intent import Arrival, Intent, PlanNames, Reading, Unreadable
-from streams.refusal import Code, Refused, dead
+from streams.reading.contract import Contract, Document
+from streams.reading.headers import DEFAULT_SOURCE, UNREADABLE_SOURCE, source_of, traceparent_of
+from streams.reading.intent import Arrival, Intent, PlanNames, Reading, Unreadable
+from streams.reading.refusal import Code, Refused, dead
 from tierline.kit.records import Record
 
 MAX_RECORD_BYTES = 1024 * 1024

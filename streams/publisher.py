@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from schemas.topics import EVENTS
-from streams.event_store import Published
+from streams.deciding.event_store import Published
 from tierline.kit.broker import Delivery, Producer
 from tierline.kit.crash_points import reached
 from tierline.kit.records import Message

@@ -11,17 +11,18 @@ from functools import partial
 
 from schemas.codec import Codec, Raw
 from schemas.topics import CHANNELS
-from streams.event_following import Followed, follow
-from streams.event_store import hash_at
-from streams.order_answers import (
+from streams.answering.order_answers import (
     WRITTEN_WITH_ORDER,
     OrderFacts,
     answer,
     facts_by_order,
     is_answer,
     needs_beginning,
+    order_meant,
 )
-from streams.reply import reply_message
+from streams.answering.reply import reply_message
+from streams.deciding.event_store import hash_at
+from streams.event_following import Followed, follow
 from tierline.kit.broker import Producer, send_all
 from tierline.kit.clock import Clock
 from tierline.kit.crash_points import reached
@@ -99,7 +100,7 @@ class Replies:
     def _beginnings(self, connection: Connection, events: Iterable[Raw]) -> dict[str, OrderFacts]:
         """The beginnings of orders that began in an earlier turn, from the event store."""
         streams = sorted({event["stream_id"] for event in events})
-        order_ids = sorted({event["order_id"] for event in events})
+        order_ids = sorted({order_id for event in events if (order_id := order_meant(event))})
         if not order_ids:
             return {}
         rows = connection.execute(_BEGINNINGS, (streams, order_ids, list(WRITTEN_WITH_ORDER)))
@@ -108,7 +109,7 @@ class Replies:
 
 def _whole(orders: Mapping[str, OrderFacts], event: Raw) -> bool:
     """Whether this turn holds all that was written with the order: they are one decision, maybe cut."""
-    facts = orders.get(event["order_id"])
+    facts = orders.get(order_meant(event) or "")
     return facts is not None and facts.received["command_id"] == event["command_id"]
 
 

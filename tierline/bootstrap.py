@@ -19,12 +19,12 @@ from schemas.registration import SchemaIds, register_schemas
 from schemas.registry import Registry
 from schemas.topics import COMMANDS, EVENTS, ORDERS, PAYMENTS, PROJECTOR, REPLIES
 from schemas.writer_schemas import WriterSchemas
+from streams.deciding.turn import Rules
 from streams.importer import Importer
 from streams.normalizer import NormalizerWorker
 from streams.orders import Orders, Ports
 from streams.payments import Payments
 from streams.replies import Replies
-from streams.turn import Rules
 from tierline.domain.catalog import Catalog
 from tierline.kit.catalog_file import load_catalog
 from tierline.kit.clock import SystemClock

@@ -12,10 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
-from streams.contract import Contract, Document
-from streams.fields import Reference, Whole, Word, milliseconds_of, start_instant
-from streams.intent import NOW, Arrival, Intent, reference_of_content
-from streams.refusal import Code, Refused
+from streams.reading.contract import Contract, Document
+from streams.reading.fields import Reference, Whole, Word, milliseconds_of, start_instant
+from streams.reading.intent import NOW, Arrival, Intent, reference_of_content
+from streams.reading.refusal import Code, Refused
 
 MAX_ITEMS = 500
 

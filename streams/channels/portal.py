@@ -6,10 +6,10 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from streams.contract import Contract, Document
-from streams.fields import Reference, Token, Whole, Word, milliseconds_of, start_date
-from streams.intent import NEXT_CYCLE, NOW, Arrival, Intent
-from streams.refusal import Code, Refused
+from streams.reading.contract import Contract, Document
+from streams.reading.fields import Reference, Token, Whole, Word, milliseconds_of, start_date
+from streams.reading.intent import NEXT_CYCLE, NOW, Arrival, Intent
+from streams.reading.refusal import Code, Refused
 
 MAX_MODULES = 50
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from streams.intent import PlanNames, Reading, Unreadable
+from streams.answering.reply import Reply, ReplyAmounts
+from streams.normalizing.resolve import Resolved, resolve_record
 from streams.pipeline import CHANNELS, Channel, read_intents
-from streams.refusal import MEANINGS
-from streams.reply import Reply, ReplyAmounts
-from streams.resolve import Resolved, resolve_record
+from streams.reading.intent import PlanNames, Reading, Unreadable
+from streams.reading.refusal import MEANINGS
 from streams.subscription_import import read_line
 from tests.support.channel_examples import PLANS, ROWS
 from tierline.cli import main

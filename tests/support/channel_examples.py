@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from streams.intent import Intent, PlanNames, Reading, Unreadable
-from streams.normalize import order_command
+from streams.normalizing.normalize import order_command
+from streams.normalizing.resolve import RefRow, Resolved, Unknown, resolve_record
 from streams.pipeline import CHANNELS, read_intents
-from streams.resolve import RefRow, Resolved, Unknown, resolve_record
+from streams.reading.intent import Intent, PlanNames, Reading, Unreadable
 from tierline.domain.outcome import Dead
 from tierline.kit.records import Record
 

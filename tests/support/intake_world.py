@@ -13,16 +13,16 @@ from deadletter.router import Router
 from deadletter.verdicts import Verdict
 from schemas.avsc import COMMANDS_SUBJECT, load_schema
 from schemas.codec import Codec
-from streams.context import AccountContext, Asked
-from streams.endings import Endings
-from streams.intake import Intake
-from streams.intake_metrics import IntakeMetrics
-from streams.intent import Intent, PlanNames
-from streams.normalize import Framed, Normalizer
+from streams.answering.reply import dead_reply
+from streams.normalizing.context import AccountContext, Asked
+from streams.normalizing.endings import Endings
+from streams.normalizing.intake import Intake
+from streams.normalizing.intake_metrics import IntakeMetrics
+from streams.normalizing.normalize import Framed, Normalizer
+from streams.normalizing.progress import Progress
+from streams.normalizing.resolve import RefRow, Resolved
 from streams.pipeline import CHANNELS
-from streams.progress import Progress
-from streams.reply import dead_reply
-from streams.resolve import RefRow, Resolved
+from streams.reading.intent import Intent, PlanNames
 from streams.transport import Batch
 from tests.support.channel_examples import PLANS
 from tierline.kit.records import Message, Record

@@ -13,7 +13,7 @@ from typing import Any
 from schemas.avsc import COMMANDS_SUBJECT, load_schema
 from schemas.codec import Codec
 from schemas.topics import COMMANDS, NORMALIZER, orders_topic, replies_topic
-from streams.external_refs import NewRef, write_refs
+from streams.deciding.external_refs import NewRef, write_refs
 from tests.support.stack import environment_of
 from tierline import bootstrap
 from tierline.kit.broker import send_all

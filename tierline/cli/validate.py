@@ -14,7 +14,7 @@ from tierline.cli.output import print_json
 from tierline.cli.payloads import headers_of, payloads_in
 
 if TYPE_CHECKING:
-    from streams.intent import Intent, Reading, Unreadable
+    from streams.reading.intent import Intent, Reading, Unreadable
     from tierline.domain.catalog import Catalog
 
 CHECKED_LATER = "References and eligibility are checked when the order arrives."
@@ -30,8 +30,8 @@ def validate(
     json: Json = False,
 ) -> None:
     """Say what a payload would become, or which field is wrong. Offline; exit code 1 if one is wrong."""
-    from streams.intent import PlanNames
     from streams.pipeline import CHANNELS, read_intents
+    from streams.reading.intent import PlanNames
     from tierline.kit.clock import SystemClock
     from tierline.kit.records import Record
     from tierline.kit.settings import load_settings
@@ -73,7 +73,7 @@ def _catalog(path: Path) -> Catalog:
 
 def _told(reading: Reading | Unreadable, catalog: Catalog) -> dict[str, Any]:
     """The facts about one record, for a program."""
-    from streams.intent import Unreadable
+    from streams.reading.intent import Unreadable
 
     if isinstance(reading, Unreadable):
         dead = reading.dead

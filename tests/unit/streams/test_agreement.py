@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from schemas.topics import EVENTS
-from streams.agreement import Disagreement, InStep, compare
+from streams.deciding.agreement import Disagreement, InStep, compare
 from tierline.kit.leases import Lease
 from tierline.kit.memory_broker import MemoryBroker
 from tierline.kit.records import Message

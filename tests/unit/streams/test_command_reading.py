@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.errors import RegistryUnavailable
-from streams.command_reading import Asked, CommandReader, Poison
+from streams.deciding.command_reading import Asked, CommandReader, Poison
 from tests.support.order_records import CODEC, PARTITIONS, command_record
 from tests.support.order_values import an_opening, an_order
 from tierline.domain.commands import Command, ExternalRef

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Collection
 
 import pytest
 
-from streams.context import AccountContext, Asked, refs_in
-from streams.resolve import RefRow
+from streams.normalizing.context import AccountContext, Asked, refs_in
+from streams.normalizing.resolve import RefRow
 
 ONE: Asked = ("portal", "main", "sub_1")
 TWO: Asked = ("portal", "main", "sub_2")

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.channels import partner, portal
-from streams.contract import Contract, Document
-from streams.refusal import Code, Refused
+from streams.reading.contract import Contract, Document
+from streams.reading.refusal import Code, Refused
 from tests.support.channel_examples import examples
 from tests.support.json_mutants import mutants, values, written
 

@@ -9,9 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from streams.fields import start_date, start_instant
 from streams.pipeline import CHANNELS
-from streams.refusal import MEANINGS, Code, Refused
+from streams.reading.fields import start_date, start_instant
+from streams.reading.refusal import MEANINGS, Code, Refused
 from tests.support.channel_examples import FOLDER, GOLDEN, RECORD, Example, examples, result_of
 from tierline.domain.outcome import DeadLetterClass
 

@@ -2,7 +2,7 @@
 
 import json
 
-from streams.external_refs import NewRef, _payload
+from streams.deciding.external_refs import NewRef, _payload
 
 
 def test_the_payload_lists_channel_source_and_reference() -> None:

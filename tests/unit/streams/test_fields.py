@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streams.fields import milliseconds_of, start_date, start_instant
-from streams.refusal import Code, Refused
+from streams.reading.fields import milliseconds_of, start_date, start_instant
+from streams.reading.refusal import Code, Refused
 
 NOON = 1_795_435_200_000  # 2026-11-23T12:00:00Z
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streams.headers import source_of, traceparent_of
-from streams.refusal import Code, Refused
+from streams.reading.headers import source_of, traceparent_of
+from streams.reading.refusal import Code, Refused
 
 TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -313,9 +313,9 @@ def test_a_bug_that_one_record_meets_is_that_records_dead_letter(
         poison = world.record(portal_order("r-1", "sub_1"))
         match stage:
             case "decode":
-                monkeypatch.setattr("streams.intake.read_intents", broken)
+                monkeypatch.setattr("streams.normalizing.intake.read_intents", broken)
             case "context":
-                monkeypatch.setattr("streams.intake.resolve_record", broken)
+                monkeypatch.setattr("streams.normalizing.intake.resolve_record", broken)
             case _:
                 world.command = broken
         await world.take(poison)

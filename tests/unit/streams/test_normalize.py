@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from schemas.codec import encode_by_reference
-from streams.intent import Intent, PlanNames, Reading, content_digest
-from streams.normalize import COMMAND_TYPE_HEADER, Normalizer, order_command
+from streams.normalizing.normalize import COMMAND_TYPE_HEADER, Normalizer, order_command
+from streams.normalizing.resolve import Resolved
 from streams.pipeline import CHANNELS, read_intents
-from streams.resolve import Resolved
+from streams.reading.intent import Intent, PlanNames, Reading, content_digest
 from tests.support.channel_examples import ARRIVAL_MS, PLANS, examples, reading_of
 from tierline.domain.identity import order_command_id
 from tierline.kit.partitioner import partition_of

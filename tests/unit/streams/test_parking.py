@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.parking import Parked, Parking
+from streams.normalizing.parking import Parked, Parking
 
 
 def a_parking(*parked: tuple[str, str, int]) -> Parking[str]:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.intent import PlanNames, Reading, Unreadable
 from streams.pipeline import CHANNELS, MAX_RECORD_BYTES, Channel, read_intents
-from streams.refusal import Code
+from streams.reading.intent import PlanNames, Reading, Unreadable
+from streams.reading.refusal import Code
 from tests.support.channel_examples import PLANS, examples
 from tests.support.json_mutants import mutants
 from tierline.domain.outcome import Dead, DeadLetterClass

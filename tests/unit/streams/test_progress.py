@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from streams.progress import OpenBatch, Place, Progress
+from streams.normalizing.progress import OpenBatch, Place, Progress
 
 PLACE: Place = ("orders.portal.v1", 0)
 OTHER: Place = ("orders.portal.v1", 1)

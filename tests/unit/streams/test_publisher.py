@@ -7,7 +7,7 @@ from typing import NoReturn
 import pytest
 
 from schemas.topics import EVENTS
-from streams.event_store import Published
+from streams.deciding.event_store import Published
 from streams.publisher import Publisher, event_message
 from tierline.kit.memory_broker import MemoryBroker, MemoryProducer
 

@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from streams.intent import Intent, PlanNames, Reading
+from streams.normalizing.resolve import (
+    RefRow,
+    Resolved,
+    Unknown,
+    references,
+    resolve,
+    resolve_record,
+    unknown_account,
+)
 from streams.pipeline import CHANNELS, read_intents
-from streams.refusal import Code
-from streams.resolve import RefRow, Resolved, Unknown, references, resolve, resolve_record, unknown_account
+from streams.reading.intent import Intent, PlanNames, Reading
+from streams.reading.refusal import Code
 from tests.support.channel_examples import PLANS
 from tierline.domain.outcome import Dead, DeadLetterClass
 from tierline.kit.records import Record

@@ -1,7 +1,7 @@
 """Streams in memory are bounded and belong to one partition each."""
 
-from streams.snapshots import EVERY, Stream
-from streams.stream_cache import StreamCache, nothing_yet
+from streams.deciding.snapshots import EVERY, Stream
+from streams.deciding.stream_cache import StreamCache, nothing_yet
 from tierline.domain.account import NoAccount
 from tierline.domain.subscription import NoSubscription
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from streams.refusal import Code, Refused
-from streams.strict_json import MAX_DEPTH, parse
+from streams.reading.refusal import Code, Refused
+from streams.reading.strict_json import MAX_DEPTH, parse
 
 
 def refusal_of(value: bytes | None, names: frozenset[str] = frozenset()) -> tuple[str, str | None]:

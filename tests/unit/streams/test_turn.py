@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from streams.claim_book import ClaimBook
-from streams.command_reading import Asked, Poison
-from streams.recording import Head, Recorder, chained
-from streams.snapshots import Stream
-from streams.stream_cache import nothing_yet
-from streams.turn import Loaded, Rules, Turn, orders_dead_letter_id
+from streams.deciding.claim_book import ClaimBook
+from streams.deciding.command_reading import Asked, Poison
+from streams.deciding.recording import Head, Recorder, chained
+from streams.deciding.snapshots import Stream
+from streams.deciding.stream_cache import nothing_yet
+from streams.deciding.turn import Loaded, Rules, Turn, orders_dead_letter_id
 from tests.support.order_records import CODEC, command_record
 from tests.support.order_values import (
     ACCOUNT,

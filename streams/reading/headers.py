@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from streams.refusal import Code, Refused
+from streams.reading.refusal import Code, Refused
 from tierline.kit.records import Headers
 
 DEFAULT_SOURCE = "main"

@@ -10,8 +10,8 @@ from deadletter.verdicts import Verdict, write_verdicts
 from schemas.codec import schema_id_of
 from schemas.errors import DecodeError
 from schemas.topics import CHANNELS, ORDERS, orders_topic
-from streams.command_reading import Poison
-from streams.reply import dead_reply
+from streams.answering.reply import dead_reply
+from streams.deciding.command_reading import Poison
 from tierline.domain.commands import Command, Origin
 from tierline.kit.broker import Producer, send_all
 from tierline.kit.crash_points import reached

@@ -14,8 +14,8 @@ import structlog
 
 from deadletter.ports import Fail
 from deadletter.verdicts import Verdict
-from streams.intake_store import IntakeStore, StoreThread
-from streams.progress import Place, Progress
+from streams.normalizing.intake_store import IntakeStore, StoreThread
+from streams.normalizing.progress import Place, Progress
 from streams.transport import LogRange
 from tierline.kit.crash_points import reached
 from tierline.kit.leases import LeaseLost

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from streams.event_store import read_streams
-from streams.snapshots import Stream, load_snapshots
-from streams.stream_cache import nothing_yet
+from streams.deciding.event_store import read_streams
+from streams.deciding.snapshots import Stream, load_snapshots
+from streams.deciding.stream_cache import nothing_yet
 from tierline.domain.account import AccountState, evolve_account
 from tierline.domain.events import RecordedEvent
 from tierline.domain.state import ACCOUNT_PREFIX

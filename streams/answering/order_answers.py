@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.codec import Raw
-from streams.reply import Reply, ReplyAmounts, ReplyReason
+from streams.answering.reply import Reply, ReplyAmounts, ReplyReason
 from tierline.domain.commands import Origin
 from tierline.domain.reasons import REASONS, ReasonCode
 
@@ -18,6 +18,7 @@ OUTCOMES = {
     "OrderRejected": "rejected",
     "OrderFailed": "failed",
     "OrderSuperseded": "superseded",
+    "OrderConflictDetected": "conflict",
 }
 RUNNING = frozenset({"received", "awaiting_payment", "capturing"})
 WRITTEN_WITH_ORDER = ("OrderReceived", "QuoteIssued")
@@ -27,8 +28,10 @@ NEXT_ACTION = {
     "held": "Wait: the order is decided when what it waits for is there.",
     "completed": "Nothing to do.",
     "superseded": "Nothing to do: a newer order took its place.",
+    "conflict": "Nothing to do: this order goes on. Ask the customer if both orders were meant.",
     "validated": "Send the order without validate_only to place it.",
 }
+CONFLICT_WON = "Another order for this subscription was rejected because this one came first."
 SEND_AGAIN = "Send the order again when the cause is gone."
 CORRECT = "Correct the order and send it under a new reference."
 
@@ -62,8 +65,14 @@ def is_answer(event: Raw) -> bool:
 
 
 def needs_beginning(event: Raw) -> bool:
-    """Whether the answer speaks about an order whose beginning is in an earlier decision."""
+    """Whether the answer speaks about an order, whose beginning may be in an earlier decision."""
     return event["type"] in OUTCOMES
+
+
+def order_meant(event: Raw) -> str:
+    """The order whose sender is answered. At a conflict the one that won: the other hears its rejection."""
+    is_conflict = event["type"] == "OrderConflictDetected"
+    return str(event["body"]["winner_order_id"] if is_conflict else event["order_id"])
 
 
 def answer(
@@ -79,13 +88,18 @@ def answer(
     if kind == "DuplicateOrderIgnored":
         outcome = _of_first(body["outcome"])
         return _reply(event, event, outcome, _reasons(body["reasons"]), None, answered_at, duplicate=True)
-    facts = orders[event["order_id"]]
-    outcome = OUTCOMES[kind]
-    reasons = body.get("reasons") or _single(body.get("reason"))
-    if kind == "OrderSuperseded":
-        reasons = _single(ReasonCode.SUPERSEDED)
+    facts = orders[order_meant(event) or ""]
     amounts = _amounts(facts.quote, body.get("charged_minor"))
-    return _reply(facts.received, event, outcome, _reasons(reasons), amounts, answered_at)
+    return _reply(facts.received, event, OUTCOMES[kind], _reasons_told(event), amounts, answered_at)
+
+
+def _reasons_told(event: Raw) -> tuple[ReplyReason, ...]:
+    kind, body = event["type"], event["body"]
+    if kind == "OrderConflictDetected":
+        return (ReplyReason(ReasonCode.ORDER_CONFLICT, CONFLICT_WON, f"it came from {event['channel']}"),)
+    if kind == "OrderSuperseded":
+        return _reasons(_single(ReasonCode.SUPERSEDED))
+    return _reasons(body.get("reasons") or _single(body.get("reason")))
 
 
 def _preview(event: Raw, quote: Mapping[str, Any] | None, answered_at: int) -> Reply:
@@ -116,7 +130,7 @@ def _reply(
         outcome=outcome,
         source=sent["source"],
         reference=sent["source_ref"],
-        order_id=event["order_id"],
+        order_id=order_meant(event),
         duplicate=duplicate,
         reasons=reasons,
         retry=retry,

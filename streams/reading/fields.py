@@ -8,8 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from streams.intent import NOW
-from streams.refusal import Code, Refused
+from streams.reading.intent import NOW
+from streams.reading.refusal import Code, Refused
 
 Reference = Annotated[str, Meta(min_length=1, max_length=255)]
 Word = Annotated[str, Meta(min_length=1, max_length=128)]

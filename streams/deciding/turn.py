@@ -10,12 +10,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from schemas.topics import ORDERS
-from streams.claim_book import ClaimBook
-from streams.command_reading import Asked, Poison
-from streams.external_refs import NewRef, refs_of_opening
-from streams.recording import Head, Recorder, StoredEvent
-from streams.snapshots import Stream
-from streams.stream_loading import folded
+from streams.deciding.claim_book import ClaimBook
+from streams.deciding.command_reading import Asked, Poison
+from streams.deciding.external_refs import NewRef, refs_of_opening
+from streams.deciding.recording import Head, Recorder, StoredEvent
+from streams.deciding.snapshots import Stream
+from streams.deciding.stream_loading import folded
 from tierline.domain.account import OpenAccount
 from tierline.domain.catalog import Catalog
 from tierline.domain.claims import ClaimChanges, Identity, Redelivery, Repeat, claim_changes, identify

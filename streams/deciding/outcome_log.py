@@ -6,7 +6,7 @@ import structlog
 
 from deadletter.envelope import DeadLetter
 from schemas.topics import ORDERS
-from streams.turn import Turn
+from streams.deciding.turn import Turn
 from tierline.domain.events import OrderCompleted, OrderFailed, OrderRejected, OrderSuperseded
 from tierline.kit.telemetry import Metrics
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from streams.claims_store import NewClaim, NewOrigin
+from streams.deciding.claims_store import NewClaim, NewOrigin
 from tierline.domain.claims import Claim, ClaimChanges, OrderMoved
 from tierline.domain.commands import Command, Origin
 

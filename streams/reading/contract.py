@@ -17,9 +17,9 @@ from typing import Any, Generic, NoReturn, TypeVar
 import msgspec
 from msgspec import inspect
 
-from streams import strict_json
-from streams.fields import Reference, Whole
-from streams.refusal import Code, Refused
+from streams.reading import strict_json
+from streams.reading.fields import Reference, Whole
+from streams.reading.refusal import Code, Refused
 
 T = TypeVar("T")
 

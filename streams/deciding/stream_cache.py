@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 
-from streams.snapshots import Stream
+from streams.deciding.snapshots import Stream
 from tierline.domain.account import NoAccount
 from tierline.domain.state import ACCOUNT_PREFIX
 from tierline.domain.subscription import NoSubscription

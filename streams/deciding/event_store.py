@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.copy_rows import bigint, copy_block, instant, integer, raw, row, text, uuid, word
-from streams.recording import StoredEvent
+from streams.deciding.copy_rows import bigint, copy_block, instant, integer, raw, row, text, uuid, word
+from streams.deciding.recording import StoredEvent
 from tierline.kit.database import Connection
 
 _COPY = """

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from schemas.avsc import COMMANDS_SUBJECT, load_schema
 from schemas.codec import frame_header
 from schemas.writer import specialise
-from streams.intent import Intent, content_digest
+from streams.normalizing.resolve import Resolved
 from streams.pipeline import CHANNELS
-from streams.resolve import Resolved
+from streams.reading.intent import Intent, content_digest
 from tierline.domain.commands import Command, Origin, PlaceOrder
 from tierline.domain.identity import correlation_id_of, order_command_id
 from tierline.kit.partitioner import partition_of

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from streams.refusal import Code, Refused
+from streams.reading.refusal import Code, Refused
 
 MAX_DEPTH = 64
 REDACTED = "*"

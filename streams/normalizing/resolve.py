@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from streams.intent import Intent
-from streams.refusal import Code, dead
+from streams.reading.intent import Intent
+from streams.reading.refusal import Code, dead
 from tierline.domain.outcome import Dead
 
 # Tierline's own ids are references in every channel; their rows stand under this channel.

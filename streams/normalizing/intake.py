@@ -22,15 +22,23 @@ import structlog
 from deadletter.envelope import Stage
 from deadletter.router import DeadIntent, Router
 from deadletter.verdicts import Verdict
-from streams.context import AccountContext, Asked
-from streams.endings import Endings, Fault, fault_of, fault_of_bug
-from streams.intake_metrics import ACCEPTED, DEAD, PARKED, IntakeMetrics
-from streams.intent import Intent, PlanNames, Reading, Unreadable
-from streams.normalize import Framed
-from streams.parking import Parked, Parking
+from streams.normalizing.context import AccountContext, Asked
+from streams.normalizing.endings import Endings, Fault, fault_of, fault_of_bug
+from streams.normalizing.intake_metrics import ACCEPTED, DEAD, PARKED, IntakeMetrics
+from streams.normalizing.normalize import Framed
+from streams.normalizing.parking import Parked, Parking
+from streams.normalizing.progress import OpenBatch, Progress
+from streams.normalizing.resolve import (
+    Resolution,
+    Resolved,
+    Rows,
+    Unknown,
+    references,
+    resolve_record,
+    unknown_account,
+)
 from streams.pipeline import Channel, read_intents
-from streams.progress import OpenBatch, Progress
-from streams.resolve import Resolution, Resolved, Rows, Unknown, references, resolve_record, unknown_account
+from streams.reading.intent import Intent, PlanNames, Reading, Unreadable
 from streams.transport import Batch
 from tierline.kit.crash_points import reached
 from tierline.kit.records import Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.copy_rows import bigint, copy_block, integer, raw, row, text, texts, uuid, word
+from streams.deciding.copy_rows import bigint, copy_block, integer, raw, row, text, texts, uuid, word
 from tierline.domain.claims import Claim, OrderMoved
 from tierline.domain.commands import Origin
 from tierline.kit.database import Connection

@@ -11,10 +11,10 @@ from deadletter.envelope import DeadLetter, Stage
 from deadletter.router import AcceptedIntent, DeadIntent
 from deadletter.verdicts import Verdict
 from schemas.topics import COMMANDS, NORMALIZER
-from streams.headers import UNREADABLE_SOURCE
-from streams.intent import Intent, Unreadable
-from streams.normalize import COMMAND_TYPE_HEADER, Framed
-from streams.progress import OpenBatch
+from streams.normalizing.normalize import COMMAND_TYPE_HEADER, Framed
+from streams.normalizing.progress import OpenBatch
+from streams.reading.headers import UNREADABLE_SOURCE
+from streams.reading.intent import Intent, Unreadable
 from tierline.domain.commands import Origin
 from tierline.domain.outcome import Accepted, Dead, DeadLetterClass
 from tierline.kit.records import Message, Record

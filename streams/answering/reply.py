@@ -37,9 +37,9 @@ class ReplyAmounts:
 class Reply:
     """One answer. ``origin`` names the order record, the intent numbers which of its intents is meant.
 
-    ``outcome``: in_progress, completed, rejected, failed, superseded, held, validated or dead. ``reference``
-    is None when the record could not be read. ``retry``: whether sending the same order again can help; None
-    when nobody can say. Instants in ms.
+    ``outcome``: in_progress, completed, rejected, failed, superseded, held, conflict, validated or dead.
+    ``reference`` is None when the record could not be read. ``retry``: whether sending the same order again
+    can help; None when nobody can say. Instants in ms.
     """
 
     channel: str

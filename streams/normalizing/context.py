@@ -14,8 +14,8 @@ import msgspec
 import psycopg
 import structlog
 
-from streams.external_refs import NOTIFY_CHANNEL
-from streams.resolve import OWN_IDS, RefRow
+from streams.deciding.external_refs import NOTIFY_CHANNEL
+from streams.normalizing.resolve import OWN_IDS, RefRow
 from tierline.kit.database import Connection
 from tierline.kit.retry import Backoff
 

@@ -19,10 +19,10 @@ import psycopg
 import structlog
 
 from deadletter.verdicts import Verdict, load_verdicts, write_verdicts
-from streams.context import Asked
-from streams.external_refs import OWN
-from streams.progress import Place
-from streams.resolve import RefRow
+from streams.deciding.external_refs import OWN
+from streams.normalizing.context import Asked
+from streams.normalizing.progress import Place
+from streams.normalizing.resolve import RefRow
 from streams.transport import LogRange
 from tierline.kit import leases
 from tierline.kit.database import Connection, is_outage

@@ -1,0 +1,252 @@
+"""What a channel is told: one answer per outcome, to the sender of the order it speaks about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from schemas.codec import Raw
+from streams.answering.order_answers import answer, facts_by_order, is_answer
+from streams.answering.reply import Reply
+from tests.support.given_when_then import Given, envelope
+from tests.support.order_records import CODEC
+from tests.support.order_values import (
+    MINUTE,
+    NOON,
+    a_policy,
+    a_result,
+    an_opening,
+    an_order,
+    from_elsewhere,
+    order_of,
+)
+from tierline.domain.claims import attempt_of, identify
+from tierline.domain.commands import Command
+from tierline.domain.events import PaymentRequested
+from tierline.domain.identity import reply_id_of
+from tierline.domain.outcome import Dead
+from tierline.domain.policy import Severity
+
+ANSWERED = NOON + 180
+
+
+class Story:
+    """Commands decided one after another; their events as a reader of the topic gets them."""
+
+    def __init__(self, *commands: Command, **opening: Any) -> None:
+        self.given = Given(an_opening(**opening))
+        self.events: list[Raw] = []
+        for command in commands:
+            self.tell(command)
+
+    def tell(self, command: Command) -> list[Reply]:
+        """Decide ``command`` and answer what came of it."""
+        decider = self.given.decider
+        identity = identify(command, decider.claims[command.command_id], decider.origins[command.command_id])
+        decided = decider.decide(command)
+        assert not isinstance(decided, Dead)
+        events = [
+            CODEC.read(
+                CODEC.encode_event(
+                    envelope(e, command, "s", 1, attempt_of(identity), (i, len(decided)), NOON)
+                )
+            )
+            for i, e in enumerate(decided)
+        ]
+        self.events += events
+        orders = facts_by_order(self.events)
+        quote = next((e["body"] for e in events if e["type"] == "QuoteIssued"), None)
+        return [answer(e, orders, quote, ANSWERED) for e in events if is_answer(e)]
+
+
+def codes(reply: Reply) -> list[str]:
+    return [reason.code for reason in reply.reasons]
+
+
+def test_a_completed_order_is_answered_with_its_amounts() -> None:
+    """Who sent it, what became of it, what it cost, what to do now."""
+    (reply,) = Story().tell(an_order())
+
+    assert ("completed", order_of(an_order()), "PO-1", "portal", "main") == (
+        reply.outcome,
+        reply.order_id,
+        reply.reference,
+        reply.channel,
+        reply.source,
+    )
+    assert (an_order().origin, 0, 1) == (reply.origin, reply.intent_index, reply.intent_count)
+    assert (False, (), None, "Nothing to do.") == (
+        reply.duplicate,
+        reply.reasons,
+        reply.retry,
+        reply.next_action,
+    )
+    assert (NOON, ANSWERED) == (reply.received_at, reply.answered_at)
+    assert reply.amounts is not None
+    assert ("EUR", reply.amounts.due_minor) == (reply.amounts.currency, reply.amounts.charged_minor)
+
+
+def test_an_order_that_waits_for_its_payment_is_in_progress() -> None:
+    """The channel knows the price before anything is charged."""
+    (reply,) = Story(payment="gateway").tell(an_order())
+
+    assert "in_progress" == reply.outcome
+    assert reply.amounts is not None
+    assert reply.amounts.due_minor
+    assert reply.amounts.charged_minor is None
+
+
+def test_a_paid_order_is_answered_to_the_sender_of_the_order() -> None:
+    """The payment result has another origin; the answer speaks about the order's own."""
+    story = Story(an_order(), payment="gateway")
+    due = next(e for e in story.events if e["type"] == PaymentRequested.__name__)["body"]["amount_minor"]
+    assert [] == story.tell(a_result(an_order(), "authorized", due, offset=1))
+
+    (reply,) = story.tell(a_result(an_order(), "captured", due, offset=2))
+
+    assert ("completed", an_order().origin) == (reply.outcome, reply.origin)
+    assert reply.amounts is not None
+    assert due == reply.amounts.charged_minor == reply.amounts.due_minor
+
+
+def test_a_declined_payment_fails_the_order() -> None:
+    """With the reason and whether another try can help."""
+    story = Story(an_order(), payment="gateway")
+    due = next(e for e in story.events if e["type"] == PaymentRequested.__name__)["body"]["amount_minor"]
+
+    (reply,) = story.tell(a_result(an_order(), "declined", due, code="card_declined"))
+
+    assert ("failed", ["PAYMENT_DECLINED"]) == (reply.outcome, codes(reply))
+    assert reply.reasons[0].text
+    assert reply.next_action != "Nothing to do."
+
+
+def test_a_rejection_names_every_reason() -> None:
+    """All failing rules at once, each with a text for customers."""
+    (reply,) = Story().tell(an_order(plan="business-year", seats=5))
+
+    assert "rejected" == reply.outcome
+    assert "BELOW_TIER_MINIMUM" in codes(reply)
+    assert all(reason.text and reason.code not in reason.text for reason in reply.reasons)
+    assert reply.retry is False
+    assert reply.amounts is None
+
+
+def test_a_held_order_is_answered() -> None:
+    """Parked is not silent."""
+    story = Story()
+    story.given.later(policy=a_policy(below_tier_minimum=Severity.HOLD))
+
+    (reply,) = story.tell(an_order(plan="business-year", seats=5))
+
+    assert ("held", None) == (reply.outcome, reply.retry)
+    assert ["BELOW_TIER_MINIMUM"] == codes(reply)
+
+
+def test_what_is_in_force_already_is_completed_with_the_reason() -> None:
+    """Success, nothing charged."""
+    (reply,) = Story().tell(an_order(plan="team-month", seats=12))
+
+    assert ("completed", ["ALREADY_IN_FORCE"]) == (reply.outcome, codes(reply))
+
+
+def test_a_superseded_order_is_told_beside_the_new_one() -> None:
+    """One decision answers two orders, each under its own origin."""
+    story = Story(an_order(), payment="gateway")
+    newer = an_order("PO-2", offset=1, received_at=NOON + MINUTE, seats=20)
+
+    replies = story.tell(newer)
+
+    assert [("superseded", an_order().origin), ("in_progress", newer.origin)] == [
+        (reply.outcome, reply.origin) for reply in replies
+    ]
+    assert ["SUPERSEDED"] == codes(replies[0])
+
+
+def test_at_a_conflict_both_are_told() -> None:
+    """The loser is rejected; the winner hears that it goes on and who else asked."""
+    story = Story(an_order(), payment="gateway")
+    rival = an_order("PO-9", channel="partner", offset=1, received_at=NOON + MINUTE, seats=20)
+
+    won, lost = story.tell(rival)
+
+    assert ("conflict", "portal", order_of(an_order()), an_order().origin) == (
+        won.outcome,
+        won.channel,
+        won.order_id,
+        won.origin,
+    )
+    assert won.reasons[0].detail is not None
+    assert "partner" in won.reasons[0].detail
+    assert ("rejected", "partner", rival.origin, ["ORDER_CONFLICT"]) == (
+        lost.outcome,
+        lost.channel,
+        lost.origin,
+        codes(lost),
+    )
+
+
+@pytest.mark.parametrize(("payment", "outcome"), [("invoice", "completed"), ("gateway", "in_progress")])
+def test_a_duplicate_gets_where_the_first_one_stands(payment: str, outcome: str) -> None:
+    """Under its own origin, with the order id of the first."""
+    duplicate = from_elsewhere(an_order())
+
+    (reply,) = Story(an_order(), payment=payment).tell(duplicate)
+
+    assert (outcome, True, order_of(an_order()), duplicate.origin) == (
+        reply.outcome,
+        reply.duplicate,
+        reply.order_id,
+        reply.origin,
+    )
+
+
+def test_a_question_is_answered_with_price_and_what_stands_in_the_way() -> None:
+    """Nothing is ordered, so there is no order id and nothing charged."""
+    (reply,) = Story().tell(an_order(validate_only=True))
+    assert ("validated", None, ()) == (reply.outcome, reply.order_id, reply.reasons)
+    assert reply.amounts is not None
+    assert reply.amounts.due_minor
+    assert reply.amounts.charged_minor is None
+
+    (refused,) = Story().tell(an_order(validate_only=True, seats=5))
+    assert ["BELOW_TIER_MINIMUM"] == codes(refused)
+
+
+def test_a_reused_reference_is_rejected_under_an_order_of_its_own() -> None:
+    """Other content under a taken reference: the first order stays, the second is told."""
+    (reply,) = Story(an_order()).tell(replace(an_order(offset=1, seats=40), received_at=NOON + MINUTE))
+
+    assert ("rejected", ["REFERENCE_REUSED"]) == (reply.outcome, codes(reply))
+    assert reply.order_id != order_of(an_order())
+
+
+def test_the_same_answer_has_the_same_id() -> None:
+    """Made of origin, intent and outcome, so a repeat is recognised."""
+    (reply,) = Story().tell(an_order())
+    (again,) = Story().tell(an_order())
+
+    assert reply.id == again.id == reply_id_of("orders.portal.v1", 0, 0, 0, "completed")
+
+
+def test_a_code_of_a_newer_release_is_still_answered() -> None:
+    """The text is general, the code is passed on."""
+    story = Story()
+    story.tell(an_order(seats=5))
+    rejected = story.events[-1]
+    rejected["body"]["reasons"][0]["code"] = "FROM_THE_FUTURE"
+
+    reply = answer(rejected, facts_by_order(story.events), None, ANSWERED)
+
+    assert "FROM_THE_FUTURE" == reply.reasons[0].code
+    assert reply.reasons[0].text
+
+
+def test_amounts_and_payments_are_not_answers_themselves() -> None:
+    """Only outcomes are told."""
+    assert not any(
+        is_answer({"type": kind, "body": {"validate_only": False}})
+        for kind in ("OrderReceived", "OrderValidated", "QuoteIssued", "PaymentAuthorized", "TierChanged")
+    )
