@@ -199,6 +199,13 @@ def test_held_order_is_superseded_by_a_newer_one_on_hold() -> None:
     assert order_of(decided.command) == held.order.order_id
 
 
+def test_held_order_is_superseded_by_one_received_in_the_same_millisecond() -> None:
+    """Arrival order decides between equals here, too."""
+    on_hold().when(an_order("PO-2", offset=1, received_at=AFTER_PERIOD)).then(
+        OrderSuperseded, OrderReceived, OrderHeld
+    )
+
+
 def test_held_order_is_superseded_by_an_accepted_one() -> None:
     """Held by a rule that the newer order does not break."""
     policy = a_policy(below_tier_minimum=Severity.HOLD)
