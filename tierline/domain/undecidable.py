@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tierline.domain.account import OpenAccount
-from tierline.domain.claims import Identity, NewAttempt, ReferenceReused
+from tierline.domain.claims import Identity, Redelivery, Repeat
 from tierline.domain.commands import Command, OpenSubscription, RecordPaymentResult
 from tierline.domain.outcome import Dead, DeadLetterClass
 from tierline.domain.payment_results import STATUSES
@@ -12,8 +12,11 @@ from tierline.domain.subscription import ActiveSubscription
 
 
 def undecidable(state: State, command: Command, identity: Identity) -> Dead | None:
-    """Why nobody can decide this command, or None. What was decided before is never undecidable."""
-    if not isinstance(identity, NewAttempt | ReferenceReused) or isinstance(command.body, OpenSubscription):
+    """Why nobody can decide this command, or None. What was delivered before is never undecidable.
+
+    A repeat of an order is: its event would stand in the stream of a subscription that is not the account's.
+    """
+    if isinstance(identity, Redelivery) or isinstance(command.body, OpenSubscription):
         return None
     if not isinstance(state.account, OpenAccount):
         return Dead(
@@ -33,7 +36,7 @@ def undecidable(state: State, command: Command, identity: Identity) -> Dead | No
             "subscription_id",
             "the account has no such subscription",
         )
-    if isinstance(command.body, RecordPaymentResult):
+    if isinstance(command.body, RecordPaymentResult) and not isinstance(identity, Repeat):
         return _undecidable_result(subscription, command.body)
     return None
 

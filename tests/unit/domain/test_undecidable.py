@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.given_when_then import Given
-from tests.support.order_values import CATALOG, NOON, POLICY, a_result, an_opening, an_order
+from tests.support.order_values import CATALOG, NOON, POLICY, a_result, an_opening, an_order, from_elsewhere
 from tierline.domain.claims import NewAttempt
 from tierline.domain.context import Context
 from tierline.domain.decide import decide
@@ -36,6 +38,14 @@ def test_order_for_the_subscription_of_another_account_is_a_dead_letter() -> Non
     """Account and subscription must belong together."""
     other = an_opening(account_id="acc_1", subscription_id="sub_1", external_refs=())
     Given(an_opening(), other).when(an_order(subscription_id="sub_1")).then_dead("SUBSCRIPTION_UNKNOWN")
+
+
+def test_repeat_from_an_account_that_does_not_own_the_subscription_is_a_dead_letter() -> None:
+    """Its reference and content are known, but the answer is nobody's business but the owner's."""
+    order = an_order()
+    other = an_opening(account_id="acc_1", subscription_id="sub_1", external_refs=())
+    stranger = replace(from_elsewhere(order), account_id="acc_1")
+    Given(an_opening(), other, order).when(stranger).then_dead("SUBSCRIPTION_UNKNOWN")
 
 
 def test_payment_result_for_an_unknown_account_is_a_dead_letter() -> None:
