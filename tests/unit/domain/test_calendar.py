@@ -98,6 +98,16 @@ def test_a_moment_anchors_a_grid_in_both_directions(
     assert expected == boundaries(moment(anchor), start, interval, 2)
 
 
+@pytest.mark.parametrize("interval", ["1week", "1day", "1month"])
+def test_a_start_shortly_before_an_instant_on_the_grid_gives_a_short_stub(interval: str) -> None:
+    """Eight o'clock on a day whose period begins at ten."""
+    grid = periods(
+        moment("2024-01-01T10:00:00Z"), moment("2024-04-01T08:00:00Z"), Interval.parse(interval), UTC_ZONE
+    )
+
+    assert period("2024-04-01T08:00:00Z", "2024-04-01T10:00:00Z") == next(grid)
+
+
 def test_an_instant_keeps_its_local_time_of_day() -> None:
     """Daylight saving moves the instant, not the clock."""
     found = boundaries(
