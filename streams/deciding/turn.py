@@ -18,13 +18,13 @@ from streams.deciding.snapshots import Stream
 from streams.deciding.stream_loading import folded
 from tierline.domain.account import OpenAccount
 from tierline.domain.catalog import Catalog
-from tierline.domain.claims import ClaimChanges, Identity, Redelivery, Repeat, claim_changes, identify
+from tierline.domain.claims import ClaimChanges, Redelivery, Repeat, claim_changes, identify
 from tierline.domain.commands import Command, ExternalRef, OpenSubscription
 from tierline.domain.context import Context
 from tierline.domain.decide import decide
 from tierline.domain.events import Event, SubscriptionOpened
 from tierline.domain.identity import dead_letter_id_of
-from tierline.domain.outcome import Dead, DeadLetterClass
+from tierline.domain.outcome import Dead
 from tierline.domain.policy import Policy
 from tierline.domain.state import State, account_stream, stream_id_of, subscription_stream
 from tierline.domain.subscription import ActiveSubscription
@@ -93,7 +93,7 @@ class Turn:
             self._stream(account_stream(command.account_id)).state,  # type: ignore[arg-type] # by its id
             self._stream(subscription_stream(command.subscription_id)).state,  # type: ignore[arg-type]
         )
-        dead = self.loaded.dead.get(orders_dead_letter_id(command)) or _undecidable(state, command, identity)
+        dead = self.loaded.dead.get(orders_dead_letter_id(command)) or undecidable(state, command, identity)
         if dead is not None:
             self._give_up(Poison(asked.record, dead, command))
             return
@@ -174,23 +174,6 @@ class Turn:
             channel = poison.command.channel
             self.loaded.dead[orders_dead_letter_id(poison.command)] = poison.dead
         self.outcomes[channel, DEAD] += 1
-
-
-def _undecidable(state: State, command: Command, identity: Identity) -> Dead | None:
-    """Also a repeat is nobody's business but the owner's: its event would stand in another's stream."""
-    subscription = state.subscription
-    if (
-        isinstance(identity, Repeat)
-        and isinstance(subscription, ActiveSubscription)
-        and subscription.account_id != command.account_id
-    ):
-        return Dead(
-            DeadLetterClass.UNKNOWN_ACCOUNT,
-            "SUBSCRIPTION_UNKNOWN",
-            "subscription_id",
-            "the account has no such subscription",
-        )
-    return undecidable(state, command, identity)
 
 
 def orders_dead_letter_id(command: Command) -> str:
