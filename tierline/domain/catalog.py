@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
+from itertools import combinations
 from typing import TypeVar
 
 from tierline.domain.billing import BASE_ITEM, Item
@@ -181,6 +182,15 @@ class Catalog:
             if module not in tier.includes
             and module in self.modules
             and plan.tier in self.modules[module].tiers
+        )
+
+    def exclusions(self, modules: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """The pairs among these modules that exclude each other, whichever of the two says so."""
+        chosen = sorted(module for module in modules if module in self.modules)
+        return tuple(
+            (first, second)
+            for first, second in combinations(chosen, 2)
+            if second in self.modules[first].excludes or first in self.modules[second].excludes
         )
 
     def offers_for(self, plan: Plan, days_to_renewal: int) -> tuple[Offer, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 
@@ -114,6 +115,17 @@ def test_a_module_without_a_price_for_the_interval_cannot_be_billed() -> None:
 def test_modules_that_a_tier_includes_or_forbids_end(expected: set[str], plan: str) -> None:
     """What is left are the modules that stay items of their own."""
     assert expected == PRICE_BOOK.fitting_modules(PRICE_BOOK.plans[plan], ["sso", "audit", "unknown"])
+
+
+def test_modules_that_exclude_each_other_are_named_in_pairs() -> None:
+    """One of the two saying so is enough."""
+    modules = dict(PRICE_BOOK.modules)
+    modules["sso"] = replace(modules["sso"], excludes=frozenset({"audit"}))
+    catalog = replace(PRICE_BOOK, modules=modules)
+
+    assert (("audit", "sso"),) == catalog.exclusions(["sso", "audit", "unknown"])
+    assert () == catalog.exclusions(["sso"])
+    assert () == PRICE_BOOK.exclusions(["sso", "audit"])
 
 
 @pytest.mark.parametrize(
