@@ -117,7 +117,10 @@ def test_another_senders_words_mean_nothing() -> None:
 
 def test_a_senders_own_word_goes_before_an_id_of_the_same_text() -> None:
     """Who gave a name its meaning is understood by it."""
+    accounts = RefRow("portal", "main", "account", "acc_2", "acc_1", "sub_1")
+
     assert Resolved("acc_1", "sub_1") == resolve(an_intent(None, "sub_2"), rows_of(*OWN, *THEIRS))
+    assert Resolved("acc_1", "sub_1") == resolve(an_intent("acc_2", None), rows_of(*OWN, accounts))
 
 
 def test_an_unknown_account_beside_a_known_subscription_may_be_let_pass() -> None:
