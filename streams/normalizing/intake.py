@@ -330,8 +330,6 @@ class Intake:
 
         def leaves(parked: Parked[Work]) -> bool:
             work = parked.item
-            if work.batch.given_up:
-                return True
             if any(ref not in rows for intent in work.undecided for ref in references(intent)):
                 self._look_again.set()
                 return False

@@ -137,6 +137,10 @@ class IntakeWorld:
         await self.intake.take(Batch(records[0].topic, 0, records))
         await self.settle()
 
+    def wait_for_ever(self) -> None:
+        """Let the wait of what is parked from now on never end."""
+        self.intake._wait_ms = 1 << 40
+
     async def settle(self) -> None:
         """Let the background work and acknowledge what was sent, until nothing moves."""
         for _ in range(30):

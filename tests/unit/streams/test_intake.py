@@ -156,15 +156,34 @@ def test_the_store_is_asked_again_before_an_account_is_called_unknown() -> None:
     in_intake(story)
 
 
-def test_parked_records_are_looked_at_without_being_asked() -> None:
-    """In the background: now and then, and at once when a reference appears."""
+def test_a_look_now_and_then_finds_what_nobody_told_of() -> None:
+    """Also while "unknown" is still remembered."""
 
     async def story(world: IntakeWorld) -> None:
-        watching = asyncio.create_task(world.intake.watch())
         await world.take(world.record(portal_order("r-1", "sub_9")))
         world.table += own_rows("sub_9", "acc_9")
-        world.context.forget(["sub_9"])
-        world.intake.context_changed()
+        await world.pass_time(1)
+        assert [0] == world.command_offsets()
+
+    in_intake(story)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told of", "now and then"])
+def test_parked_records_are_looked_at_in_the_background(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once when a reference appears, and now and then."""
+    monkeypatch.setattr("streams.normalizing.intake._LOOK_AGAIN_S", 3_600.0 if told else 0.02)
+
+    async def story(world: IntakeWorld) -> None:
+        world.wait_for_ever()
+        watching = asyncio.create_task(world.intake.watch())
+        await world.take(world.record(portal_order("r-1", "sub_9")))
+        async with asyncio.timeout(10):
+            while world.questions < 2:  # noqa: ASYNC110 - the intake announces nothing to tests
+                await asyncio.sleep(0.005)
+        world.table += own_rows("sub_9", "acc_9")
+        if told:
+            world.context.forget(["sub_9"])
+            world.intake.context_changed()
         async with asyncio.timeout(10):
             while not world.command_offsets():  # noqa: ASYNC110 - the intake announces nothing to tests
                 await asyncio.sleep(0.005)
