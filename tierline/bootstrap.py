@@ -21,7 +21,6 @@ from schemas.topics import COMMANDS, EVENTS, ORDERS, PAYMENTS, PROJECTOR, REPLIE
 from schemas.writer_schemas import WriterSchemas
 from streams.deciding.turn import Rules
 from streams.importer import Importer
-from streams.normalizer import NormalizerWorker
 from streams.orders import Orders, Ports
 from streams.payments import Payments
 from streams.replies import Replies
@@ -150,6 +149,9 @@ def _leased(
 
 
 def _normalizer(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+    # Faust weighs 23 MB; only this worker needs it.
+    from streams.normalizer import NormalizerWorker
+
     _, ids = _schema_ids(settings, resources)
     return NormalizerWorker(settings, schema_id=ids.commands, catalog=catalog(settings), metrics=metrics)
 

@@ -10,7 +10,7 @@ from tierline.domain.account import NoAccount
 from tierline.domain.state import ACCOUNT_PREFIX
 from tierline.domain.subscription import NoSubscription
 
-STREAMS_KEPT = 8_000
+STREAMS_KEPT = 3_000
 
 
 def nothing_yet(stream_id: str) -> Stream:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 from streams.deciding.event_store import read_streams
 from streams.deciding.snapshots import Stream, load_snapshots
@@ -23,7 +22,7 @@ def folded(stream: Stream, event: RecordedEvent) -> Stream:
         state = evolve_account(stream.state, event)  # type: ignore[arg-type] # the id says which fold
     else:
         state = evolve_subscription(stream.state, event)  # type: ignore[arg-type]
-    return replace(stream, version=event.version, state=state)
+    return Stream(event.version, state, stream.snapshot_version)
 
 
 def load_streams(
