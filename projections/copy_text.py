@@ -25,11 +25,24 @@ _ARRAY_ITEM = str.maketrans({"\0": NUL_PICTURE, "\\": "\\\\", '"': '\\"'})
 _to_json = msgspec.json.encode
 
 
+class _Remembering(dict[Any, str]):
+    """Formats each value once: the events of one decision share most of their envelope."""
+
+    def __init__(self, form: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._form = form
+
+    def __missing__(self, value: Any) -> str:
+        self[value] = text = self._form(value)
+        return text
+
+
 def rows_as_copy_text(columns: Mapping[str, Kind], rows: Sequence[Row]) -> bytes:
     """The lines of ``rows``. Raises KeyError for a row without one of ``columns``."""
-    formats = [(name, _FORMATS[kind]) for name, kind in columns.items()]
+    forms = _FORMS | {kind: _Remembering(form).__getitem__ for kind, form in _REMEMBERED.items()}
+    plan = [(name, forms[kind]) for name, kind in columns.items()]
     lines = [
-        "\t".join([NULL if (value := row[name]) is None else form(value) for name, form in formats])
+        "\t".join([NULL if (value := row[name]) is None else form(value) for name, form in plan])
         for row in rows
     ]
     return ("\n".join(lines) + "\n").encode()
@@ -57,10 +70,12 @@ def _texts(values: Sequence[str]) -> str:
 
 
 def _json(value: Any) -> str:
-    encoded = _to_json(value)
-    if b"\\u0000" in encoded:
-        encoded = _to_json(_without_nul(value))
-    return encoded.decode().translate(_TEXT)
+    text = _to_json(value).decode()
+    if "\\" not in text:
+        return text
+    if "\\u0000" in text:
+        text = _to_json(_without_nul(value)).decode()
+    return text.replace("\\", "\\\\")
 
 
 def _without_nul(value: Any) -> Any:
@@ -84,14 +99,13 @@ def _flag(value: bool) -> str:
     return "t" if value else "f"
 
 
-_FORMATS: dict[Kind, Callable[[Any], str]] = {
-    "text": _text,
+_FORMS: dict[Kind, Callable[[Any], str]] = {
     "uuid": str,
     "integer": str,
     "flag": _flag,
-    "instant": _instant,
     "date": str,
     "texts": _texts,
     "json": _json,
     "bytes": _bytes,
 }
+_REMEMBERED: dict[Kind, Callable[[Any], str]] = {"text": _text, "instant": _instant}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from projections.read_model import Event, ReadModel, day, last_per_key
@@ -67,16 +68,18 @@ def states(stored: Sequence[Row], events: Sequence[Event]) -> Iterator[Row]:
     """Each state that a subscription was in after a decision which changed it, in order."""
     now = {row["subscription_id"]: row for row in stored}
     terms = {row["account_id"]: {name: row[name] for name in TERMS} for row in stored}
-    touched: dict[str, Row] = {}
-    for event in events:
-        if event["type"] == "AccountOpened":
-            terms[event["account_id"]] = {name: event["body"][name] for name in TERMS}
-        changed = _changed(now.get(event["subscription_id"]), event, terms)
-        if changed is not None:
-            now[event["subscription_id"]] = touched[event["subscription_id"]] = changed
-        if event["decision_index"] == event["decision_count"] - 1:
-            yield from touched.values()
-            touched.clear()
+    for _, decision in groupby((e for e in events if e["type"] in _RELEVANT), _decision):
+        touched: dict[str, Row] = {}
+        for event in decision:
+            if event["type"] == "AccountOpened":
+                terms[event["account_id"]] = {name: event["body"][name] for name in TERMS}
+            elif (changed := _changed(now.get(event["subscription_id"]), event, terms)) is not None:
+                now[event["subscription_id"]] = touched[event["subscription_id"]] = changed
+        yield from touched.values()
+
+
+def _decision(event: Event) -> tuple[int, int]:
+    return event["partition"], event["position"] - event["decision_index"]
 
 
 def _changed(row: Row | None, event: Event, terms: dict[str, Row]) -> Row | None:
@@ -84,10 +87,9 @@ def _changed(row: Row | None, event: Event, terms: dict[str, Row]) -> Row | None
         return None
     if event["type"] == "SubscriptionOpened":
         return _opened(event, terms.get(event["account_id"], _NO_TERMS))
-    change = _CHANGES.get(event["type"])
-    if row is None or change is None:
+    if row is None:
         return None
-    return row | change(row, event["body"]) | _mark(event)
+    return row | _CHANGES[event["type"]](row, event["body"]) | _mark(event)
 
 
 def _mark(event: Event) -> Row:
@@ -152,5 +154,6 @@ _CHANGES: dict[str, Callable[[Row, Any], Row]] = {
     "BillingScheduleAdjusted": _billing_adjusted,
 }
 _TOUCHING = frozenset({"SubscriptionOpened", *_CHANGES})
+_RELEVANT = _TOUCHING | {"AccountOpened"}
 
 MODEL = ReadModel(table=TABLE, version=1, fold=fold, keys=keys)
