@@ -32,6 +32,7 @@ NEXT_ACTION = {
     "validated": "Send the order without validate_only to place it.",
 }
 CONFLICT_WON = "Another order for this subscription was rejected because this one came first."
+NOT_NOW = "As it is, this order would not be carried out: the reasons say what stands in the way."
 SEND_AGAIN = "Send the order again when the cause is gone."
 CORRECT = "Correct the order and send it under a new reference."
 
@@ -69,10 +70,14 @@ def needs_beginning(event: Raw) -> bool:
     return event["type"] in OUTCOMES
 
 
-def order_meant(event: Raw) -> str:
-    """The order whose sender is answered. At a conflict the one that won: the other hears its rejection."""
+def order_meant(event: Raw) -> str | None:
+    """The order whose sender is answered; None for a question.
+
+    At a conflict it is the one that won: the other hears its rejection.
+    """
     is_conflict = event["type"] == "OrderConflictDetected"
-    return str(event["body"]["winner_order_id"] if is_conflict else event["order_id"])
+    order_id: str | None = event["body"]["winner_order_id"] if is_conflict else event["order_id"]
+    return order_id
 
 
 def answer(
@@ -135,10 +140,16 @@ def _reply(
         reasons=reasons,
         retry=retry,
         amounts=amounts,
-        next_action=NEXT_ACTION.get(outcome) or (SEND_AGAIN if retry else CORRECT),
+        next_action=_next_action(outcome, reasons, retry=retry),
         received_at=sent["received_at"],
         answered_at=answered_at,
     )
+
+
+def _next_action(outcome: str, reasons: Sequence[ReplyReason], *, retry: bool | None) -> str:
+    if outcome == "validated" and reasons:
+        return NOT_NOW
+    return NEXT_ACTION.get(outcome) or (SEND_AGAIN if retry else CORRECT)
 
 
 def _of_first(outcome: str) -> str:
@@ -162,10 +173,10 @@ def _customer_text(code: str) -> str:
     return REASONS[ReasonCode(code)].customer if known else "The order could not be carried out."
 
 
-def _retry(reasons: Iterable[ReplyReason]) -> bool:
-    """Sending again helps where it helps against every reason."""
-    known = [REASONS[ReasonCode(r.code)] for r in reasons if r.code in ReasonCode.__members__]
-    return bool(known) and all(text.retry for text in known)
+def _retry(reasons: Sequence[ReplyReason]) -> bool:
+    """Sending again helps where it helps against every reason; of a newer code nobody can say that."""
+    helps = (r.code in ReasonCode.__members__ and REASONS[ReasonCode(r.code)].retry for r in reasons)
+    return bool(reasons) and all(helps)
 
 
 def _amounts(quote: Mapping[str, Any] | None, charged_minor: int | None) -> ReplyAmounts | None:

@@ -215,6 +215,36 @@ def test_a_question_is_answered_with_price_and_what_stands_in_the_way() -> None:
     assert ["BELOW_TIER_MINIMUM"] == codes(refused)
 
 
+def test_a_question_that_meets_a_no_does_not_say_place_it() -> None:
+    """Whoever follows the next action must not run into a rejection that was known."""
+    possible = Story().tell(an_order(validate_only=True))[0]
+    refused = Story().tell(an_order(validate_only=True, seats=5))[0]
+
+    assert "Send the order without validate_only to place it." == possible.next_action
+    assert possible.next_action != refused.next_action
+
+
+@pytest.mark.parametrize(
+    ("standing", "seats", "retry"), [("arrears", 15, True), ("good", 5, False), ("arrears", 5, False)]
+)
+def test_sending_again_helps_only_against_every_reason(standing: str, seats: int, retry: bool) -> None:
+    """One reason that stays is enough to be rejected again."""
+    (reply,) = Story(standing=standing).tell(an_order(seats=seats))
+
+    assert retry is reply.retry
+    assert retry is reply.next_action.startswith("Send the order again")
+
+
+def test_nobody_promises_that_a_reason_of_a_newer_release_goes_away() -> None:
+    """Beside a reason that does, the unknown one still counts."""
+    story = Story(standing="arrears")
+    story.tell(an_order())
+    rejected = story.events[-1]
+    rejected["body"]["reasons"].append({"code": "FROM_THE_FUTURE", "detail": ""})
+
+    assert answer(rejected, facts_by_order(story.events), None, ANSWERED).retry is False
+
+
 def test_a_reused_reference_is_rejected_under_an_order_of_its_own() -> None:
     """Other content under a taken reference: the first order stays, the second is told."""
     (reply,) = Story(an_order()).tell(replace(an_order(offset=1, seats=40), received_at=NOON + MINUTE))
