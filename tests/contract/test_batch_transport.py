@@ -346,7 +346,7 @@ def test_faust_commits_nothing_whatever_was_acknowledged() -> None:
         world.thread.fetches = [{P0: fetched(P0, 1, 2)}]
         await world.drain()
         [message] = world.messages
-        world.app.topics._acking_topics.add(P0.topic)  # even if Faust were to keep books
+        world.app.topics.acking_topics.add(P0.topic)  # even if Faust were to keep books
         message.refcount = 1
         message.ack(world.consumer)
         assert (False, {}) == (await world.consumer.commit(), world.thread.told)
