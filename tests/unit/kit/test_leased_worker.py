@@ -214,6 +214,7 @@ def test_a_bug_stops_its_own_partition_only(setup: Setup) -> None:
 
     assert {1: [b"good", b"more"]} == setup.handler.seen
     assert 0 == setup.row(0).next_offset
+    assert "reset 1" in setup.handler.calls
     assert (1, None) == (setup.stalled(0), setup.stalled(1))
 
 

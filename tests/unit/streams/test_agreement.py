@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
@@ -11,7 +11,7 @@ from schemas.topics import EVENTS
 from streams.deciding.agreement import Disagreement, InStep, compare
 from tierline.kit.leases import Lease
 from tierline.kit.memory_broker import MemoryBroker
-from tierline.kit.records import Message
+from tierline.kit.records import Message, Record
 
 
 def link(position: int) -> bytes:
@@ -59,10 +59,19 @@ def test_the_highest_position_counts_although_repeats_follow_it() -> None:
 
 
 def test_the_topic_is_read_from_the_last_acknowledged_record() -> None:
-    """What is known to be published is not read again."""
-    broker = topic(0, 1, 2, 3, other=1)
+    """What is known to be published is not read again, so a long log is taken as fast as a short one."""
+    read: list[tuple[int, int]] = []
+
+    class Noted(MemoryBroker):
+        def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[Record]:
+            read.append((start, end))
+            return super().read(topic, partition, start, end)
+
+    broker = Noted(1)
+    broker.logs = topic(0, 1, 2, 3).logs
 
     assert InStep(4, 3) == compare(broker, lease(4, published_offset=2), stored(4))
+    assert [(2, 4)] == read
 
 
 @pytest.mark.parametrize(
