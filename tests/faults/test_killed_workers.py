@@ -27,7 +27,7 @@ VICTIMS = {
 }
 ROUNDS = 8
 RATE = 120
-INTENTS = 4_000
+MOST_INTENTS = 20_000
 
 
 @pytest.mark.fault
@@ -42,7 +42,7 @@ def test_killed_workers_lose_nothing_and_repeat_nothing(
     hits: list[tuple[str, int]] = []
     with running_workers(settings, tmp_path) as workers:
         samples = opened_samples(settings, 800, seed, "faults")
-        with Traffic(settings, samples, seed, INTENTS, RATE) as traffic:
+        with Traffic(settings, samples, seed, MOST_INTENTS, RATE) as traffic:
             order = [*VICTIMS] * (ROUNDS // len(VICTIMS))
             rng.shuffle(order)
             for victim in order:
@@ -53,6 +53,7 @@ def test_killed_workers_lose_nothing_and_repeat_nothing(
                 wait_for(worker.is_running, f"{victim} runs again")
                 wait_for(lambda: bool(in_flight.remaining()) or not traffic.running, "traffic goes on", 30)
             assert traffic.running, "the traffic ended before the last kill: the run does not count"
+            traffic.finish()
         report = settled_and_clean(settings, traffic)
 
     assert ROUNDS == len(hits)

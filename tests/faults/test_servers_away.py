@@ -43,7 +43,7 @@ def test_servers_that_go_away_and_come_back_lose_nothing(
     settings = stack.settings
     in_flight = InFlight(settings)
     samples = opened_samples(settings, 600, seed, "servers")
-    with Traffic(settings, samples, seed, 4_500, 75, name="servers") as traffic:
+    with Traffic(settings, samples, seed, 20_000, 75, name="servers") as traffic:
         wait_for(lambda: bool(in_flight.remaining()), "records are under way")
         stack.kafka.kill9()
         stack.kafka.start()
@@ -53,6 +53,7 @@ def test_servers_that_go_away_and_come_back_lose_nothing(
         wait_for(lambda: time.monotonic() > back_at, "PostgreSQL was away long enough", AWAY_S + 5)
         stack.postgres.start()
         assert traffic.running, "the traffic ended before the last fault: the run does not count"
+        traffic.finish()
     report = settled_and_clean(settings, traffic, 180)
 
     assert report.tallies["partner"].completed

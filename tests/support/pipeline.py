@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -70,7 +71,10 @@ def wait_for(outcome: Callable[[], bool], what: str, limit_s: float = 60.0) -> N
 
 @dataclass
 class Traffic:
-    """Orders published in the background, with a log of the client's own: what the broker took."""
+    """Orders published in the background, with a log of the client's own: what the broker took.
+
+    It goes on until ``finish``, at most ``intents`` of them; the block ends when it has ended.
+    """
 
     settings: Settings
     samples: list[SampleSubscription]
@@ -81,6 +85,7 @@ class Traffic:
     acknowledged: dict[Place, int] = field(default_factory=dict)
     _thread: threading.Thread = field(init=False)
     _error: BaseException | None = field(init=False, default=None)
+    _enough: threading.Event = field(init=False, default_factory=threading.Event)
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._run, name="traffic")
@@ -90,9 +95,15 @@ class Traffic:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self.finish()
         self._thread.join()
         if self._error is not None and error is None:
             raise self._error
+
+    def finish(self) -> None:
+        """No more orders after the one in hand."""
+        self._enough.set()
 
     @property
     def running(self) -> bool:
@@ -103,7 +114,8 @@ class Traffic:
         try:
             loop = OpenLoop(bootstrap.producer(self.settings, "traffic"), SystemClock(), self.rate)
             orders = SampleOrders(self.samples, self.seed, self.name)
-            for publication in loop.run(orders.take(self.intents)):
+            records = takewhile(lambda _: not self._enough.is_set(), orders.take(self.intents))
+            for publication in loop.run(records):
                 del publication
             for sent in loop.publications:
                 taken = sent.delivery
