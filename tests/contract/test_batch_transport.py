@@ -356,13 +356,15 @@ def test_faust_commits_nothing_whatever_was_acknowledged() -> None:
     in_world(story)
 
 
-@pytest.mark.parametrize("end", ["revoked", "stopping"])
+@pytest.mark.parametrize("end", ["revoked", "lost", "stopping"])
 def test_the_owner_settles_before_partitions_go(end: str) -> None:
     """In its own bounded time; Faust would wait for ever or not at all."""
 
     async def story(world: World) -> None:
         await world.open_with(P0)
-        if end == "revoked":
+        if end == "lost":
+            world.thread.assigned = set()
+        if end in {"revoked", "lost"}:
             world.app.on_rebalance_start()
             await world.consumer.on_partitions_revoked({P0})
         else:
