@@ -101,6 +101,8 @@ def test_an_unknown_type_is_kept_by_audit_and_timeline_and_ignored_by_the_rest(b
     assert "OrderPaused" not in KNOWN_TYPES
     assert "OrderPaused" == audit_entry.fold([], events)[-1]["type"]
     assert body == audit_entry.fold([], events)[-1]["body"]
+    for column, kind in (("amount_minor", int), ("net_minor", int), ("currency", str)):
+        assert isinstance(audit_entry.fold([], events)[-1][column], kind | None)
     assert "OrderPaused" == order_timeline.fold([], events)[-1]["type"]
     for tiers in (tier_status, tier_history):
         assert before[tiers.MODEL.name] == tiers.fold([], events)

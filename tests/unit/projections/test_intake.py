@@ -122,6 +122,15 @@ def test_a_repeat_with_another_hash_stops_the_partition(log: EventLog) -> None:
         take(log.records)
 
 
+def test_a_repeat_that_claims_the_hash_of_other_bytes_stops_the_partition(log: EventLog) -> None:
+    """A header proves nothing by itself."""
+    log.repeat([1])
+    log.records[-1] = replace(log.records[-1], value=log.records[2].value)
+
+    with pytest.raises(LogBroken, match="position 1 comes again with other bytes"):
+        take(log.records)
+
+
 def test_a_repeat_that_nobody_remembers_stops_the_partition(log: EventLog) -> None:
     """Without the hash from then, nothing proves that it is a repeat."""
     start = Progress(9, 9, log.events[-1]["hash"])
