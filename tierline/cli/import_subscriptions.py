@@ -74,7 +74,8 @@ def _commands(file: Path, settings: Settings) -> list[Command]:
     if refused:
         listed = "\n  ".join(refused[:MOST_SHOWN])
         raise CommandError(
-            f"{len(refused)} lines of {file} cannot be read; nothing was imported.\n  {listed}",
+            f"{len(refused)} of {len(refused) + len(commands)} lines of {file} cannot be read; "
+            f"nothing was imported.\n  {listed}",
             "Correct them and import the file again.",
         )
     return commands
