@@ -96,6 +96,18 @@ def tier_as_of(connection: Connection, subscription_id: str, *, believed_at: int
     )
 
 
+def tier_before(connection: Connection, subscription_id: str, position: int) -> Row | None:
+    """What a subscription was on just before the event at ``position`` of its partition; None: nothing."""
+    table = tier_history.TABLE
+    return _row(
+        connection,
+        f"SELECT {column_list(table)} FROM {table.live} WHERE subscription_id = %s AND position < %s"
+        " ORDER BY position DESC LIMIT 1",
+        subscription_id,
+        position,
+    )
+
+
 def tier_visible_at(connection: Connection, order_id: str) -> int | None:
     """When the tier that an order brought could be seen, in ms.
 
@@ -124,11 +136,14 @@ def order_counts(connection: Connection) -> list[Row]:
 
 
 def model_states(connection: Connection) -> list[Row]:
-    """The read models: columns name, version, next_version, rebuilt_at, rows (an estimate)."""
+    """The read models: columns name, version, next_version, rebuilt_at, rows.
+
+    ``rows`` is PostgreSQL's own estimate, null before it made one.
+    """
     return _rows(
         connection,
         "SELECT name, version, next_version, (extract(epoch FROM rebuilt_at) * 1000)::bigint AS rebuilt_at,"
-        " (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass('read.' || name))"
+        " (SELECT nullif(reltuples, -1)::bigint FROM pg_class WHERE oid = to_regclass('read.' || name))"
         " AS rows FROM read.read_model ORDER BY name",
     )
 

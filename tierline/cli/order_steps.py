@@ -17,6 +17,12 @@ Row = Mapping[str, Any]
 _REFERENCE_COLUMN = 72
 _AMOUNT_COLUMN = 96
 _PASSED = "PASS"
+_MEANINGS = {
+    "reject": "against",
+    "hold": "to be held",
+    "warn": "warned",
+    "shadow": "would object in the shadow",
+}
 # The completing event of the same decision sums these up.
 _SUMMED_UP = frozenset({"TierChanged", "EntitlementsChanged", "BillingScheduleAdjusted"})
 
@@ -92,21 +98,17 @@ def _verdicts(_step: Row, body: Row) -> str:
 
 
 def _meaning(verdict: Row) -> str:
-    match verdict["verdict"], verdict["severity"]:
-        case "PASS", _:
-            return _PASSED
-        case "ERROR", _:
-            return "without an answer"
-        case _, "shadow":
-            return "would object in the shadow"
-        case _, "warn":
-            return "warned"
-        case _, severity:
-            return f"against: {severity}"
+    if verdict["verdict"] == _PASSED:
+        return _PASSED
+    if verdict["verdict"] == "ERROR":
+        return "not answered"
+    return _MEANINGS.get(verdict["severity"], str(verdict["severity"]))
 
 
 def _rule(verdict: Row) -> str:
-    return f"{verdict['rule']}: {verdict['detail']}" if verdict["detail"] else str(verdict["rule"])
+    """The rule, with what it found where no reason of the order says it again."""
+    silent = verdict["verdict"] == "FAIL" and verdict["severity"] in ("warn", "shadow")
+    return f"{verdict['rule']}: {verdict['detail']}" if silent and verdict["detail"] else str(verdict["rule"])
 
 
 def _quoted(_step: Row, body: Row) -> str:
@@ -122,7 +124,7 @@ def _reasons(body: Row) -> list[str]:
     reasons = body.get("reasons")
     if not isinstance(reasons, list):
         return []
-    return [f"{r.get('code')}  {r.get('detail')}" for r in reasons if isinstance(r, Mapping)]
+    return [f"{r.get('code')!s:<20}  {r.get('detail')}" for r in reasons if isinstance(r, Mapping)]
 
 
 def _duplicate(step: Row, body: Row) -> str:
@@ -138,7 +140,8 @@ def _completed(body: Row, summed_up: Mapping[str, Row]) -> str:
         return f"{body['reason']}: nothing had to change, nothing was charged"
     parts = []
     if tier := summed_up.get("TierChanged"):
-        parts.append(f"tier {tier['from_tier']} → {tier['to_tier']}")
+        stays = tier["from_tier"] == tier["to_tier"]
+        parts.append(f"tier {tier['to_tier']}" if stays else f"tier {tier['from_tier']} → {tier['to_tier']}")
     if features := summed_up.get("EntitlementsChanged"):
         parts += [
             f"{_count(len(features[switched]), 'feature', 'features')} {switched}"

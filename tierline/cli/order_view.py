@@ -22,7 +22,7 @@ _STYLES = {"COMPLETED": _GOOD, "REJECTED": _BAD, "FAILED": _BAD}
 class OrderStory:
     """What the read models know about one order.
 
-    ``before`` is what the subscription was on when the order was received, ``now`` what it is on now;
+    ``before`` is what the subscription was on when the order was decided, ``now`` what it is on now;
     ``visible_at`` (ms) is when the tier that the order brought could be seen.
     """
 

@@ -91,13 +91,13 @@ def _story(connection: Connection, beginning: str) -> OrderStory:
         case _:
             ids = "\n".join(f"tierline orders show {order['order_id']}" for order in orders)
             raise CommandError(f"More than one order begins with {beginning}.", ids)
-    before = read.tier_as_of(
-        connection, order["subscription_id"], believed_at=order["received_at"], about=order["received_at"]
-    )
+    steps = read.timeline(connection, order["order_id"])
     return OrderStory(
         order=order,
-        steps=read.timeline(connection, order["order_id"]),
-        before=before,
+        steps=steps,
+        before=read.tier_before(connection, order["subscription_id"], steps[0]["position"])
+        if steps
+        else None,
         now=read.tier_now(connection, order["subscription_id"]),
         visible_at=read.tier_visible_at(connection, order["order_id"]),
     )

@@ -168,7 +168,8 @@ def _model_cells(model: dict[str, Any]) -> list[str]:
         remark = f"this Tierline folds version {known.version}: tierline projections rebuild {name}"
     else:
         remark = ""
-    return [name, str(version), f"{model['rows']:,}", rebuilt, remark]
+    rows = "" if model["rows"] is None else f"{model['rows']:,}"
+    return [name, str(version), rows, rebuilt, remark]
 
 
 def _place_cells(place: dict[str, Any]) -> list[str]:

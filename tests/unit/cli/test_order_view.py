@@ -88,7 +88,7 @@ def test_a_rejected_order_says_why_and_whether_to_send_it_again(log: EventLog) -
     rejection(log)
     shown = screen(story_of(list(log.events)))
 
-    assert "                 BELOW_TIER_MINIMUM  10" in shown
+    assert "                 BELOW_TIER_MINIMUM    10" in shown
     assert " CONTRACT_ENDS_FIRST: The contract ends before the new billing period would." in shown
     assert 2 == sum(line.endswith("Sending the order again does not help.") for line in shown)
 
@@ -97,11 +97,11 @@ def test_a_rejected_order_says_why_and_whether_to_send_it_again(log: EventLog) -
     ("verdict", "said"),
     [
         ({"verdict": "PASS", "severity": "reject"}, "1 rule passes"),
-        ({"verdict": "FAIL", "severity": "reject"}, "1 against: reject (seat_jump: 50 %)"),
-        ({"verdict": "FAIL", "severity": "hold"}, "1 against: hold (seat_jump: 50 %)"),
+        ({"verdict": "FAIL", "severity": "reject"}, "1 against (seat_jump)"),
+        ({"verdict": "FAIL", "severity": "hold"}, "1 to be held (seat_jump)"),
         ({"verdict": "FAIL", "severity": "warn"}, "1 warned (seat_jump: 50 %)"),
         ({"verdict": "FAIL", "severity": "shadow"}, "1 would object in the shadow (seat_jump: 50 %)"),
-        ({"verdict": "ERROR", "severity": "reject"}, "1 without an answer (seat_jump: 50 %)"),
+        ({"verdict": "ERROR", "severity": "reject"}, "1 not answered (seat_jump)"),
     ],
 )
 def test_verdicts_are_summed_up(log: EventLog, verdict: dict[str, str], said: str) -> None:
