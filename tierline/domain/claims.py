@@ -154,14 +154,12 @@ NO_CHANGES = ClaimChanges(None, None, ())
 
 
 def claim_changes(command: Command, identity: Identity, events: Sequence[Event]) -> ClaimChanges:
-    """The claims after a decision; a quiet decision changes none."""
+    """The claims after a decision; a quiet one changes none, and only a new attempt moves orders."""
     if not events or isinstance(identity, Redelivery):
         return NO_CHANGES
-    moved = _moved_orders(events)
     if not isinstance(identity, NewAttempt):
-        own_order = identity.order_id if isinstance(identity, ReferenceReused) else None
-        others = tuple(move for move in moved.values() if move.order_id != own_order)
-        return ClaimChanges(None, attempt_of(identity), others)
+        return ClaimChanges(None, attempt_of(identity), ())
+    moved = _moved_orders(events)
     outcome, reasons = _own_outcome(command, identity.order_id, events, moved)
     claim = Claim(command.command_id, identity.attempt, command.digest, identity.order_id, outcome, reasons)
     others = tuple(move for move in moved.values() if move.order_id != identity.order_id)

@@ -58,6 +58,12 @@ def test_accepted_order_has_a_passing_verdict_of_every_rule() -> None:
     assert expected == [(v.rule, v.verdict, v.severity) for v in verdicts]
 
 
+@pytest.mark.parametrize("order", [an_order(), an_order(seats=9)], ids=["accepted", "rejected"])
+def test_verdicts_of_an_order_are_not_those_of_a_question(order: Command) -> None:
+    """``validate_only`` is said of questions alone."""
+    assert not Given(an_opening()).when(order).the(OrderValidated).validate_only
+
+
 @pytest.mark.parametrize(
     ("end", "expected"),
     [("2027-10-31", ACCEPTED), ("2027-10-30", ["CONTRACT_ENDS_FIRST"]), ("2030-01-01", ACCEPTED)],
@@ -181,6 +187,11 @@ def test_only_upgrades_are_taken(changed: dict[str, Any], expected: list[str]) -
 def test_seats_fit_the_plans_limit(seats: int, expected: list[str]) -> None:
     """business-year takes 500 seats."""
     assert expected == codes_of(an_order(seats=seats))
+
+
+def test_one_seat_is_enough_for_a_plan_without_minimum() -> None:
+    """The range begins at one."""
+    assert ACCEPTED == codes_of(an_order(plan="business-month", seats=1))
 
 
 def test_no_plan_takes_more_than_a_million_seats() -> None:
@@ -330,6 +341,13 @@ def test_order_for_what_is_in_force_succeeds_without_a_charge(changed: dict[str,
     assert "ALREADY_IN_FORCE" == decided.event(OrderCompleted).reason_code
     assert ("completed", ("ALREADY_IN_FORCE",)) == (decided.claim.outcome, decided.claim.reasons)
     assert ("team-month", None) == (decided.subscription.plan, decided.subscription.live)
+
+
+def test_plan_in_force_may_have_left_the_catalog() -> None:
+    """Nothing must be compared or priced to confirm it."""
+    plans = {name: plan for name, plan in CATALOG.plans.items() if name != "team-month"}
+    given = Given(an_opening()).later(catalog=Catalog("c2", CATALOG.tiers, plans))
+    given.when(an_order(plan="team-month", seats=12)).the(OrderCompleted)
 
 
 def test_already_in_force_asks_only_whether_the_order_is_stale() -> None:

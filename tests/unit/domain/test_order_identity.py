@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.given_when_then import COMPLETED_AT_ONCE, Given, reason_codes
 from tests.support.order_values import NOON, a_result, an_opening, an_order, from_elsewhere, order_of
-from tierline.domain.claims import identify
+from tierline.domain.claims import attempt_of, identify
 from tierline.domain.commands import Command
 from tierline.domain.events import (
     DuplicateOrderIgnored,
@@ -39,6 +39,13 @@ def test_redelivery_is_recognised_even_when_it_reads_differently_now() -> None:
     """The origin decides before the content: a new release may canonicalise the same record otherwise."""
     other_content = an_order(requested_by="usr_10")
     Given(an_opening(), an_order()).when(other_content).then_nothing_happened()
+
+
+def test_redelivery_names_the_latest_attempt() -> None:
+    """Whoever logs it can find the claim."""
+    rejected, accepted = an_order(**TOO_FEW), an_order(offset=1)
+    decider = Given(an_opening(), rejected, accepted).decider
+    assert 2 == attempt_of(decider.context(accepted).identity)
 
 
 def test_same_order_from_another_origin_is_ignored_with_the_first_outcome() -> None:
@@ -152,7 +159,9 @@ def test_two_partners_may_use_the_same_reference() -> None:
 def test_question_asked_again_is_answered_afresh() -> None:
     """validate_only has no effect, so another origin gets today's answer, not the first one."""
     question = an_order(validate_only=True)
-    Given(an_opening(), question).when(from_elsewhere(question)).then(OrderValidated, QuoteIssued)
+    decided = Given(an_opening(), question).when(from_elsewhere(question))
+    decided.then(OrderValidated, QuoteIssued)
+    assert (2, "previewed") == (decided.claim.attempt, decided.claim.outcome)
 
 
 def test_identity_does_not_depend_on_the_order_of_the_claims() -> None:

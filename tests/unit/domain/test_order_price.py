@@ -76,6 +76,14 @@ def test_gateway_account_without_anything_due_pays_nothing() -> None:
     )
 
 
+def test_one_minor_unit_is_asked_for() -> None:
+    """31680 are charged, 8/30 of 118796 (31679) are credited: one cent is due, and paid at the gateway."""
+    opening = an_opening(payment="gateway", contract=None, invoiced=(replace(ROW, amount_minor=118_796),))
+    decided = Given(opening).when(an_order(plan="business-month", seats=12))
+    decided.then(*AWAITING_PAYMENT)
+    assert 1 == decided.the(PaymentRequested).amount_minor
+
+
 def test_quote_names_each_line_with_its_formula() -> None:
     """8 of 30 days are credited, 343 of 365 days are charged, each rounded once."""
     quote = Given(an_opening()).when(an_order()).the(QuoteIssued)

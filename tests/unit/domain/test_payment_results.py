@@ -110,6 +110,15 @@ def test_result_delivered_again_stays_quiet(status: str) -> None:
     given.when(from_elsewhere(said(status))).then_nothing_happened()
 
 
+def test_quiet_result_leaves_no_claim() -> None:
+    """Nothing happened, so there is nothing to remember."""
+    decided = after("captured").when(said("authorized"))
+    assert ([], set()) == (
+        decided.decider.claims[decided.command.command_id],
+        decided.decider.origins[decided.command.command_id],
+    )
+
+
 @pytest.mark.parametrize("status", STATUSES)
 def test_result_has_a_claim_of_its_own(status: str) -> None:
     """Recorded; its order is named by the events, not by the claim."""
