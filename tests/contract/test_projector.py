@@ -170,18 +170,21 @@ def test_another_event_at_a_known_position_stops_its_partition_alone(
         ),
     ],
 )
-def test_a_broken_log_stops_its_partition(
+def test_a_broken_log_stops_its_partition_alone(
     projector: StartProjector, broker: MemoryBroker, log: EventLog, connection: Connection, damage: Any
 ) -> None:
-    """Nothing of the turn that met the damage is kept."""
+    """Nothing of it is kept; the other partition of the very same first turn goes on."""
     damage(log.records)
+    neighbour = EventLog(partition=1)
+    opening(neighbour, number=8)
     publish(broker, log)
+    publish(broker, neighbour)
     projecting = projector()
     projecting.turn()
 
-    assert projecting.stalled(0)
-    assert (0, 0) == places(connection)[0]
-    assert [] == audited(connection)
+    assert (True, False) == (projecting.stalled(0), projecting.stalled(1))
+    assert {0: (0, 0), 1: (2, 2)} == places(connection)
+    assert [1, 1] == [partition for partition, _, _ in audited(connection)]
 
 
 def test_a_bug_of_a_fold_stops_the_partition_and_a_mended_one_goes_on(
@@ -307,8 +310,9 @@ def test_an_unknown_event_is_counted_once_when_its_turn_is_undone(
     schema = with_a_type_of_the_future()
     log = EventLog(schema=schema)
     log.decide(("OrderPaused", {}), **envelope(1))
-    publish(broker, log)
     projecting = projector(lambda value: read_event(value, schema))
+    projecting.turn()
+    publish(broker, log)
     with monkeypatch.context() as patched:
         patched.setattr(psycopg.Connection, "commit", _refuse)
         projecting.turn()
