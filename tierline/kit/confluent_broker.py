@@ -167,12 +167,24 @@ class ConfluentConsumer:
     def start(self, partition: int, offset: int) -> None:
         place = TopicPartition(self._wire_topic, partition, offset)
         try:
-            self._consumer.seek(place)
+            self._place(place)
             self._consumer.resume([place])
         except KafkaException as error:
             raise Unavailable(
                 f"cannot read {self._topic} partition {partition} from {offset}: {error}"
             ) from error
+
+    def _place(self, place: TopicPartition) -> None:
+        """Seek; where librdkafka has not begun to fetch it refuses, for good if its look-up of Kafka's own
+        commit got no answer. Such a partition is assigned anew, with its place.
+        """
+        try:
+            self._consumer.seek(place)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError._STATE:  # noqa: SLF001 - its public name
+                raise
+            self._consumer.incremental_unassign([place])
+            self._consumer.incremental_assign([place])
 
     def stop(self, partition: int) -> None:
         self._consumer.pause([TopicPartition(self._wire_topic, partition)])
