@@ -61,20 +61,34 @@ class Importer:
         open_lines = {command.origin.offset for command in fresh}
         deadline = self.clock.now_ms() + wait_s * 1000
         while open_lines and self.clock.now_ms() < deadline:
-            for line, outcome, reasons in self._answers(fresh):
-                if line in open_lines:
-                    open_lines.remove(line)
-                    _settle(result, line, outcome, reasons)
+            self._settle(fresh, open_lines, result)
             seen(len(commands) - len(open_lines))
             if open_lines:
                 self.clock.sleep(POLL_S)
         result.unanswered = sorted(open_lines)
         return result
 
-    def _without_known(self, commands: Sequence[Command], result: ImportResult) -> list[Command]:
+    def _settle(self, commands: Sequence[Command], open_lines: set[int], result: ImportResult) -> None:
+        """Take the lines that have an answer by now out of ``open_lines``."""
+        opened = self._opened(commands)
+        for line, outcome, reasons in self._answers(commands):
+            if line in open_lines:
+                open_lines.remove(line)
+                _count(result, line, outcome, reasons)
+        # Asked for before the answers: whoever is opened and has none was opened by another line or file.
+        for command in commands:
+            if command.origin.offset in open_lines and (command.command_id, command.digest) in opened:
+                open_lines.remove(command.origin.offset)
+                result.already_there += 1
+
+    def _opened(self, commands: Sequence[Command]) -> set[tuple[str, str]]:
+        """Command id and digest of those among ``commands`` that were opened with this very content."""
         rows = self.connection.execute(_OPENED, ([c.command_id for c in commands],)).fetchall()
         self.connection.rollback()
-        known = {(command_id, digest) for command_id, digest in rows}
+        return set(rows)
+
+    def _without_known(self, commands: Sequence[Command], result: ImportResult) -> list[Command]:
+        known = self._opened(commands)
         fresh = [c for c in commands if (c.command_id, c.digest) not in known]
         result.already_there = len(commands) - len(fresh)
         return fresh
@@ -95,7 +109,7 @@ class Importer:
         )
 
 
-def _settle(result: ImportResult, line: int, outcome: str, reasons: Sequence[str]) -> None:
+def _count(result: ImportResult, line: int, outcome: str, reasons: Sequence[str]) -> None:
     if outcome == "opened":
         result.opened += 1
     else:

@@ -142,6 +142,19 @@ def test_another_subscription_may_not_take_a_reference(office: Office) -> None:
     assert (1, answer(0, 1, (2, ["EXTERNAL_REF_TAKEN"]))) == office.told(office.file(first, second))
 
 
+def test_a_subscription_that_stands_twice_in_a_file_is_opened_once(office: Office) -> None:
+    """The same line again was there already; with other content it is rejected, not called opened."""
+    (line,) = office.lines("twofold", 1)
+
+    assert (0, answer(opened=1, already_there=1)) == office.told(office.file(line, line))
+    assert (1, answer(0, 1, (2, ["SUBSCRIPTION_EXISTS"]))) == office.told(
+        office.file(line, line | {"seats": line["seats"] + 1})
+    )
+
+    streams = [row.stream_id for row in office.bench.stored() if row.type == "SubscriptionOpened"]
+    assert 1 == streams.count(f"subscription:{line['subscription_id']}")
+
+
 @pytest.mark.parametrize(
     ("bad", "said"),
     [

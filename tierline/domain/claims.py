@@ -9,8 +9,9 @@ A claim is one attempt of a command id. The rules of identity, in this order, fo
    reference is reused and the order is rejected under an id of its own.
 
 A question (``validate_only``) is answered afresh whenever it is asked from another origin. An opening
-that was rejected may be sent again as it is, because its cause may lie outside of it; a payment result
-with other content is something new that the gateway says.
+that was rejected may be sent again as it is, because its cause may lie outside of it; with other content
+it is a new attempt, so that its rejection is not taken for the first one's success. A payment result with
+other content is something new that the gateway says.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def identify(command: Command, claims: Sequence[Claim], origins: Collection[Orig
     )
     if same is not None and not (isinstance(command.body, OpenSubscription) and same.outcome == REJECTED):
         return Repeat(same)
-    if latest.outcome in OPEN_TO_OTHER_CONTENT or latest.outcome == RECORDED:
+    if latest.outcome in OPEN_TO_OTHER_CONTENT or not isinstance(command.body, PlaceOrder):
         return _attempt(command, latest.attempt + 1)
     return ReferenceReused(latest, _order_id_of_reuse(command))
 
