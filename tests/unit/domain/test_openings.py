@@ -100,6 +100,14 @@ def test_existing_subscription_with_other_content_is_rejected() -> None:
     assert ["SUBSCRIPTION_EXISTS"] == reason_codes(rejected)
 
 
+def test_rejection_of_other_content_is_an_attempt_of_its_own() -> None:
+    """Whoever asks how the second line ended must not be told that the first one was opened."""
+    given = Given(an_opening())
+    rejected = given.when(an_opening(offset=1, seats=20)).claim
+    assert (2, "rejected", ("SUBSCRIPTION_EXISTS",)) == (rejected.attempt, rejected.outcome, rejected.reasons)
+    given.when(from_elsewhere(an_opening())).then_nothing_happened()
+
+
 def test_subscription_of_another_account_is_rejected() -> None:
     """A subscription id belongs to one account for ever, and stays as it is."""
     stolen = an_opening(offset=1, account_id="acc_999", external_refs=())
