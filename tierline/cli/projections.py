@@ -52,6 +52,7 @@ def rebuild(
 
     Live traffic goes on. A rebuild that was stopped goes on where it stopped when it is started again.
     """
+    import time
     from dataclasses import asdict
 
     from tierline.cli.output import print_json
@@ -63,11 +64,13 @@ def rebuild(
         _abandon(model, settings)
         typer.echo(f"{name}: nothing of a rebuild is left. The live table was not touched.")
         return
+    started = time.monotonic()
     rebuilt = _rebuild(model, settings)
+    seconds = round(time.monotonic() - started, 1)
     if json:
-        print_json(asdict(rebuilt))
+        print_json({**asdict(rebuilt), "seconds": seconds})
     else:
-        typer.echo(_sentence(rebuilt))
+        typer.echo(_sentence(rebuilt, seconds))
 
 
 def _model(name: str) -> ReadModel:
@@ -127,7 +130,7 @@ def _progress_bar(name: str) -> Iterator[Told]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _sentence(rebuilt: Rebuilt) -> str:
+def _sentence(rebuilt: Rebuilt, seconds: float) -> str:
     went_on = " It went on from a rebuild that was stopped." if rebuilt.resumed else ""
     difference = rebuilt.rows_after - rebuilt.rows_before
     compared = (
@@ -136,7 +139,7 @@ def _sentence(rebuilt: Rebuilt) -> str:
         else f"{abs(difference):,} {'more' if difference > 0 else 'fewer'} than before"
     )
     return (
-        f"{rebuilt.name} was built anew from {rebuilt.events:,} events and swapped in: "
+        f"{rebuilt.name} was built anew from {rebuilt.events:,} events in {seconds} s and swapped in: "
         f"{rebuilt.rows_after:,} rows, {compared}.{went_on}"
     )
 
