@@ -22,6 +22,9 @@ from tierline.domain.proration import quote_change, undo_change
 from tierline.domain.quote import Quote
 from tierline.domain.renewal import roll_period
 
+# Ten thousand examples (the long profile) take minutes.
+pytestmark = pytest.mark.timeout(3600)
+
 ADDITIVE = [Mode.DAY, Mode.THIRTY360, Mode.SECOND]
 MONTH = item(0).interval
 
