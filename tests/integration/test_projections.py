@@ -137,11 +137,8 @@ def test_a_rebuild_from_the_real_topic_equals_the_live_table(world: World, name:
     world.wait()
 
     assert (0, "") == (rebuilt.returncode, rebuilt.stderr)
-    assert (
-        f"{name} was built anew from {events} events and swapped in: {len(before[name])} rows"
-        in rebuilt.stdout
-    )
-    assert "as many as before" in rebuilt.stdout
+    assert f"{name} was built anew from {events} events in " in rebuilt.stdout
+    assert f"swapped in: {len(before[name])} rows, as many as before." in rebuilt.stdout
     assert equal
     assert events + 7 == world.audited()
 
