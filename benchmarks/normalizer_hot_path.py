@@ -43,7 +43,12 @@ ARRIVAL_MS = 1_795_435_200_000
 SCHEMA_ID = 7
 SCHEMA = load_schema(COMMANDS_SUBJECT)
 FRAME = frame_header(SCHEMA_ID)
-DEPLOYMENT: dict[str, Any] = {"tenant_id": "main", "livemode": False, "app_version": "0.1.0"}
+DEPLOYMENT: dict[str, Any] = {
+    "tenant_id": "main",
+    "livemode": False,
+    "app_version": "0.1.0",
+    "decide_within_ms": 8_000,
+}
 NORMALIZER = Normalizer(SCHEMA_ID, **DEPLOYMENT, partitions=12)
 
 Order = dict[str, Any]

@@ -158,6 +158,7 @@ class _Parts:
                 livemode=settings.livemode,
                 app_version=APP_VERSION,
                 partitions=settings.kafka.partitions,
+                decide_within_ms=settings.marketplace.decide_within_ms,
             ).command,
             context=self._context,
             router=self._router,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.topics import Topic, orders_topic
-from streams.channels import partner, portal
+from streams.channels import marketplace, partner, portal
 from streams.reading.contract import Contract, Document
 from streams.reading.headers import DEFAULT_SOURCE, UNREADABLE_SOURCE, source_of, traceparent_of
 from streams.reading.intent import Arrival, Intent, PlanNames, Reading, Unreadable
@@ -37,6 +37,7 @@ CHANNELS: Mapping[str, Channel] = {
         #       name       contract          intents
         Channel("portal", portal.CONTRACT, portal.intents),
         Channel("partner", partner.CONTRACT, partner.intents),
+        Channel("marketplace", marketplace.CONTRACT, marketplace.intents),
     )
 }
 

@@ -34,6 +34,7 @@ _VARYING = (
     "intent_index",
     "intent_count",
     "received_at",
+    "decide_by",
     "actor",
     "correlation_id",
     "digest",
@@ -61,12 +62,23 @@ class Framed(NamedTuple):
 
 
 class Normalizer:
-    """Makes commands for one deployment. Build one per process: it compiles a writer per channel."""
+    """Makes commands for one deployment. Build one per process: it compiles a writer per channel.
+
+    ``decide_within_ms``: how soon an order must be decided where the channel takes silence for a yes.
+    """
 
     def __init__(
-        self, schema_id: int, *, tenant_id: str, livemode: bool, app_version: str, partitions: int
+        self,
+        schema_id: int,
+        *,
+        tenant_id: str,
+        livemode: bool,
+        app_version: str,
+        partitions: int,
+        decide_within_ms: int,
     ) -> None:
         self._partitions = partitions
+        self._decide_within_ms = decide_within_ms
         fixed = {
             "tenant_id": tenant_id,
             "livemode": livemode,
@@ -89,7 +101,7 @@ class Normalizer:
         account_id, subscription_id = resolved.account_id, resolved.subscription_id
         topic, partition, offset = intent.origin_topic, intent.origin_partition, intent.origin_offset
         command_id = _command_id(intent, subscription_id)
-        requested_by = intent.requested_by
+        requested_by, due_from = intent.requested_by, intent.due_from
         value = self._writers[intent.channel](
             command_id,
             account_id,
@@ -101,6 +113,7 @@ class Normalizer:
             intent.intent_index,
             intent.intent_count,
             intent.received_at,
+            None if due_from is None else due_from + self._decide_within_ms,
             requested_by,
             correlation_id_of(topic, partition, offset),
             content_digest(subscription_id, intent),
@@ -121,7 +134,13 @@ class Normalizer:
 
 
 def order_command(
-    intent: Intent, resolved: Resolved, *, tenant_id: str, livemode: bool, app_version: str
+    intent: Intent,
+    resolved: Resolved,
+    *,
+    tenant_id: str,
+    livemode: bool,
+    app_version: str,
+    decide_within_ms: int,
 ) -> Command:
     """The command of ``intent`` as a value."""
     origin = Origin(intent.origin_topic, intent.origin_partition, intent.origin_offset)
@@ -139,7 +158,7 @@ def order_command(
         intent_index=intent.intent_index,
         intent_count=intent.intent_count,
         received_at=intent.received_at,
-        decide_by=None,
+        decide_by=None if intent.due_from is None else intent.due_from + decide_within_ms,
         actor=intent.requested_by,
         correlation_id=correlation_id_of(origin.topic, origin.partition, origin.offset),
         causation_id=None,

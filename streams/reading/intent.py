@@ -28,7 +28,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     subscription is only checked if somebody knows it. ``plan`` is Tierline's id where the catalog knows
     the channel's word for it. ``effective``: now, next_cycle, a date or an instant. ``unavailable``:
     paths of payload fields that ask for something not built yet. ``field``: path of the payload field
-    that names the subscription, else the account. A Struct, not a dataclass: one is made for every record.
+    that names the subscription, else the account. ``due_from``: where a channel takes silence for a yes, when
+    that time began. A Struct, not a dataclass: one is made for every record.
     """
 
     channel: str
@@ -54,6 +55,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     intent_count: int
     traceparent: str | None
     field: str
+    due_from: int | None = None
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):

@@ -24,6 +24,12 @@ from tierline.kit.records import Record
 
 FOLDER = Path(__file__).parents[2] / "schemas" / "examples"
 ARRIVAL_MS = 1_795_435_200_000  # 2026-11-23T12:00:00Z
+DEPLOYMENT: dict[str, Any] = {
+    "tenant_id": "main",
+    "livemode": False,
+    "app_version": "0.0.0",
+    "decide_within_ms": 8_000,
+}
 GOLDEN = ".golden.json"
 RECORD = ".record.json"
 
@@ -143,7 +149,7 @@ def _result(intent: Intent, resolution: Resolved | Unknown | Dead) -> dict[str, 
         case Unknown(refs):
             return {"unknown": list(refs), "field": intent.field}
         case Resolved():
-            command = order_command(intent, resolution, tenant_id="main", livemode=False, app_version="0.0.0")
+            command = order_command(intent, resolution, **DEPLOYMENT)
             return {"command": asdict(command)}
 
 

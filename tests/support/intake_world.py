@@ -79,7 +79,9 @@ class IntakeWorld:
         self.router = Router(
             outlet=self, verdicts=self, answer=self._answer, fail=self.fail, metrics=self.metrics
         )
-        normalizer = Normalizer(7, tenant_id="main", livemode=False, app_version="9", partitions=4)
+        normalizer = Normalizer(
+            7, tenant_id="main", livemode=False, app_version="9", partitions=4, decide_within_ms=8_000
+        )
         self.command: Callable[[Intent, Resolved], Framed] = normalizer.command
         self.intake = Intake(
             channels={c.topic.name: (c, PlanNames(PLANS, c.name)) for c in CHANNELS.values()},

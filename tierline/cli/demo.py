@@ -25,10 +25,10 @@ def demo(
     """Start everything, send sample orders over all channels, show how each ended, stop everything."""
     started_ms = time.time() * 1000
 
-    from schemas.topics import CHANNELS
     from tierline.cli.errors import CommandError
     from tierline.workload.demo import DemoPlan, run_demo
     from tierline.workload.demo_screen import ConsoleScreen, show_next, show_summary
+    from tierline.workload.orders import CHANNELS
     from tierline.workload.running import RunFailed
 
     console = progress_console() if json else output_console()

@@ -35,11 +35,11 @@ def load(
     The schedule does not wait for the pipeline: an order that is sent late because something was slow
     counts from the instant at which it was due.
     """
-    from schemas.topics import CHANNELS
     from tierline.cli.errors import CommandError
     from tierline.kit.settings import load_settings
     from tierline.workload.demo_screen import ConsoleScreen
     from tierline.workload.load import LoadPlan, run_load
+    from tierline.workload.orders import CHANNELS
     from tierline.workload.running import RunFailed
 
     chosen = tuple(channels.split(",")) if channels else CHANNELS

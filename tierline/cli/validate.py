@@ -23,7 +23,7 @@ KEPT = "as it is"
 
 def validate(
     file: Annotated[str, typer.Argument(help="A payload file; - reads standard input.")],
-    channel: Annotated[str, typer.Option(help="The channel whose contract is meant: portal or partner.")],
+    channel: Annotated[str, typer.Option(help="The channel whose contract is meant.")],
     header: Annotated[list[str] | None, typer.Option(help="name=value, may be given more than once.")] = None,
     ndjson: Annotated[bool, typer.Option("--ndjson", help="One record per line of the file.")] = False,
     data: Data = None,

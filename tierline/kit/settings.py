@@ -42,6 +42,12 @@ class PaymentSettings(BaseModel):
     decline_rate: float = 0.0
 
 
+class MarketplaceSettings(BaseModel):
+    """``decide_within_ms``: how long an operation may take; 10 s of silence are a yes there."""
+
+    decide_within_ms: int = 8_000
+
+
 class Settings(BaseSettings):
     """The whole configuration. Unknown keys are refused so that a typing error cannot pass silently."""
 
@@ -56,6 +62,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("postgresql://tierline@127.0.0.1:15432/tierline")
     registry_url: str = "http://127.0.0.1:18081/apis/ccompat/v7"
     payment: PaymentSettings = PaymentSettings()
+    marketplace: MarketplaceSettings = MarketplaceSettings()
     catalog: Path = ROOT / "catalog" / "catalog.yaml"
     policy: Path = ROOT / "policy" / "eligibility.yaml"
     unknown_account_wait_ms: int = 2_000

@@ -20,6 +20,9 @@ UPGRADES = {"team-month": ("business-month", "business-year"), "business-month":
 PARTNER_OFFERINGS = {"business-month": "OFF-BUSINESS-M", "business-year": "OFF-BUSINESS-Y"}
 REMEMBERED = 400
 
+# The channels that samples are made for.
+CHANNELS = ("portal", "partner")
+
 
 class Kind(StrEnum):
     """What a sample record is meant to be."""
@@ -74,7 +77,7 @@ class SampleOrders:
     subscriptions: Sequence[SampleSubscription]
     seed: int
     name: str = "demo"
-    channels: tuple[str, ...] = ("portal", "partner")
+    channels: tuple[str, ...] = CHANNELS
     mix: dict[Kind, float] = field(default_factory=lambda: dict(MIX))
     _rng: random.Random = field(init=False)
     _turn: deque[_Wanted] = field(init=False)

@@ -20,7 +20,12 @@ from tierline.domain.identity import order_command_id
 from tierline.kit.partitioner import partition_of
 from tierline.kit.records import Record
 
-DEPLOYMENT: dict[str, Any] = {"tenant_id": "main", "livemode": True, "app_version": "0.1.0"}
+DEPLOYMENT: dict[str, Any] = {
+    "tenant_id": "main",
+    "livemode": True,
+    "app_version": "0.1.0",
+    "decide_within_ms": 8_000,
+}
 NORMALIZER = Normalizer(77, **DEPLOYMENT, partitions=12)
 RESOLVED = Resolved("acc_204", "sub_88")
 INTENTS = [
@@ -86,6 +91,7 @@ CHANGES = st.fixed_dictionaries(
         "intent_index": st.integers(0, 499),
         "intent_count": st.integers(1, 500),
         "traceparent": st.none() | TEXTS,
+        "due_from": st.none() | st.integers(-(2**62), 2**62),
     },
 )
 
