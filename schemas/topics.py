@@ -96,9 +96,22 @@ EVENTS = Topic(
     max_message_bytes=4 * MIB,
 )
 
+CHECKPOINTS = Topic(
+    name="oms.checkpoints.v1",
+    key="the partition of oms.events.v1",
+    subject=None,
+    retention_ms=-1,
+    timestamp_type="LogAppendTime",
+    max_message_bytes=1 * MIB,
+)
+
 
 def all_topics() -> tuple[Topic, ...]:
     """Every topic of Tierline, dead-letter twins included."""
-    declared = [orders_topic(c) for c in CHANNELS] + [replies_topic(c) for c in CHANNELS] + [COMMANDS, EVENTS]
+    declared = (
+        [orders_topic(c) for c in CHANNELS]
+        + [replies_topic(c) for c in CHANNELS]
+        + [COMMANDS, EVENTS, CHECKPOINTS]
+    )
     twins = [t.dead_letter for t in declared]
     return tuple(declared + [t for t in twins if t is not None])

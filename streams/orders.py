@@ -20,6 +20,7 @@ from schemas.topics import COMMANDS, ORDERS
 from streams.deciding import claims_store, event_store
 from streams.deciding.agreement import RESTORE, Disagreement, compare
 from streams.deciding.burial import bury, letter_of
+from streams.deciding.checkpoints import Checkpoints, NoCheckpoints
 from streams.deciding.claim_book import ClaimBook
 from streams.deciding.command_reading import Asked, CommandReader, Poison
 from streams.deciding.event_store import Published
@@ -75,6 +76,7 @@ class Orders:
         ports: Ports,
         metrics: Metrics,
         cache: StreamCache | None = None,
+        checkpoints: Checkpoints | NoCheckpoints | None = None,
     ) -> None:
         self._codec = codec
         self._rules = rules
@@ -83,6 +85,7 @@ class Orders:
         self._publisher = Publisher(ports.producer, ports.fail)
         self._outcome_log = OutcomeLog(metrics)
         self._cache = cache or StreamCache()
+        self._checkpoints = checkpoints or NoCheckpoints()
         self._reader = CommandReader(codec, partitions)
         self._recorder = Recorder(codec.encode_event, app_version)
         self._turn: Turn | None = None
@@ -109,12 +112,14 @@ class Orders:
         self._publisher.publish(
             event_store.read_positions(connection, lease.partition, found.next_position, lease.next_position)
         )
+        self._checkpoints.opened(lease.partition, lease.next_position)
         return replace(lease, published_offset=max(lease.published_offset, found.published_offset or 0))
 
     def reset(self, partitions: Collection[int]) -> None:
         """Forget everything about ``partitions``, the turn under way included."""
         self._turn = None
         self._cache.forget(partitions)
+        self._checkpoints.given_up(partitions)
 
     # --- a turn -----------------------------------------------------------------------------------------
 
@@ -146,6 +151,7 @@ class Orders:
             return
         self._cache.put(turn.streams(), turn.partition_of)
         self._publisher.publish(map(_published, turn.events))
+        self._checkpoints.committed(turn.heads.values())
         self._outcome_log.tell(turn)
 
     def each_turn(self) -> None:

@@ -19,12 +19,14 @@ from schemas.registration import SchemaIds, register_schemas
 from schemas.registry import Registry
 from schemas.topics import COMMANDS, EVENTS, ORDERS, PAYMENTS, PROJECTOR, REPLIES
 from schemas.writer_schemas import WriterSchemas
+from streams.deciding.checkpoints import CheckpointFile, Checkpoints, NoCheckpoints
 from streams.deciding.turn import Rules
 from streams.importer import Importer
 from streams.orders import Orders, Ports
 from streams.payments import Payments
 from streams.replies import Replies
 from tierline.domain.catalog import Catalog
+from tierline.kit.broker import Producer
 from tierline.kit.catalog_file import load_catalog
 from tierline.kit.clock import SystemClock
 from tierline.kit.confluent_broker import ConfluentConsumer, ConfluentLog, ConfluentProducer, new_admin
@@ -36,6 +38,7 @@ from tierline.kit.leased_worker import Handler, LeasedWorker
 from tierline.kit.policy_file import load_policy
 from tierline.kit.retry import DATABASE
 from tierline.kit.settings import Settings
+from tierline.kit.signed_note import NoteSigner
 from tierline.kit.telemetry import Metrics, configure_logging, serve_metrics
 from tierline.kit.version import APP_VERSION
 
@@ -156,20 +159,44 @@ def _normalizer(settings: Settings, metrics: Metrics, resources: ExitStack) -> W
     return NormalizerWorker(settings, schema_id=ids.commands, catalog=catalog(settings), metrics=metrics)
 
 
+def verifier_keys(settings: Settings) -> tuple[str, ...]:
+    """The keys that checkpoints may be signed with: the one that signs now first. Raises KeyUnusable."""
+    checkpoint = settings.checkpoint
+    if checkpoint.key_file is None:
+        return checkpoint.verifier_keys
+    own = NoteSigner.load(checkpoint.key_name, checkpoint.key_file).verifier_key
+    return own, *checkpoint.verifier_keys
+
+
+def _checkpoints(settings: Settings, events: Producer, metrics: Metrics) -> Checkpoints | NoCheckpoints:
+    checkpoint = settings.checkpoint
+    if checkpoint.key_file is None or checkpoint.file is None:
+        return NoCheckpoints()
+    return Checkpoints(
+        NoteSigner.load(checkpoint.key_name, checkpoint.key_file),
+        producer=events,
+        append=CheckpointFile(checkpoint.file).append,
+        every=checkpoint.every,
+        metrics=metrics,
+    )
+
+
 def _orders(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+    events = producer(settings, ORDERS)
     handler = Orders(
         codec=_codec(settings, resources),
         rules=Rules(catalog(settings), load_policy(settings.policy)),
         partitions=settings.kafka.partitions,
         app_version=APP_VERSION,
         ports=Ports(
-            producer=producer(settings, ORDERS),
+            producer=events,
             log=ConfluentLog(settings.kafka),
             clock=SystemClock(),
             connect=sessions(settings, f"{ORDERS}-verdicts"),
             fail=exit_hard,
         ),
         metrics=metrics,
+        checkpoints=_checkpoints(settings, events, metrics),
     )
     resources.callback(handler.close)
     return _leased(settings, metrics, ORDERS, COMMANDS.name, handler, GATHER_MS, each_turn=handler.each_turn)

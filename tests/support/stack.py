@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import tempfile
@@ -62,8 +63,10 @@ def own_part_of(shared: SharedStack) -> Iterator[Settings]:
     _administer(base, "CREATE DATABASE {} TEMPLATE {}", database, shared.template)
     kafka = base.kafka.model_copy(update={"topic_prefix": prefix, "partitions": TEST_PARTITIONS})
     url = SecretStr(_url_of(base, database))
+    checkpoint = base.checkpoint.model_copy(update={"file": shared.data / f"checkpoints-{mark}.ndjson"})
+    own = {"kafka": kafka, "database_url": url, "checkpoint": checkpoint}
     try:
-        yield base.model_copy(update={"kafka": kafka, "database_url": url})
+        yield base.model_copy(update=own)
     finally:
         _administer(base, "DROP DATABASE {} WITH (FORCE)", database)
         _delete_topics(base, prefix)
@@ -77,7 +80,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
         if isinstance(value, dict):
             for name, inner in value.items():
                 flatten(f"{prefix}{name.upper()}__", inner)
-        else:
+        elif isinstance(value, tuple):
+            environment[prefix.removesuffix("__")] = json.dumps(value)
+        elif value is not None:
             plain = value.get_secret_value() if isinstance(value, SecretStr) else value
             environment[prefix.removesuffix("__")] = str(plain)
 

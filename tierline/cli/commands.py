@@ -7,6 +7,7 @@ import typer
 from tierline.cli import (
     calendar,
     catalog,
+    checkpoint,
     demo,
     doctor,
     down,
@@ -49,6 +50,7 @@ app.command("run")(run.run)
 app.command("quote")(quote.quote)
 app.command("calendar")(calendar.calendar)
 app.add_typer(catalog.catalog_app, name="catalog")
+app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(import_subscriptions.app, name="import")
 app.add_typer(orders.app, name="orders")
 app.add_typer(projections.app, name="projections")

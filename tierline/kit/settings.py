@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +48,20 @@ class MarketplaceSettings(BaseModel):
     decide_within_ms: int = 8_000
 
 
+class CheckpointSettings(BaseModel):
+    """Signed checkpoints of the events: nothing is signed without a ``key_file``.
+
+    ``file`` lies outside the database's disk if it can. ``every``: events of a partition between two.
+    ``verifier_keys``: further keys to check with, such as earlier ones; the signing key's own is known.
+    """
+
+    key_file: Path | None = None
+    key_name: str = "tierline"
+    file: Path | None = None
+    every: int = Field(default=1_000, ge=1)
+    verifier_keys: tuple[str, ...] = ()
+
+
 class Settings(BaseSettings):
     """The whole configuration. Unknown keys are refused so that a typing error cannot pass silently."""
 
@@ -63,6 +77,7 @@ class Settings(BaseSettings):
     registry_url: str = "http://127.0.0.1:18081/apis/ccompat/v7"
     payment: PaymentSettings = PaymentSettings()
     marketplace: MarketplaceSettings = MarketplaceSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
     catalog: Path = ROOT / "catalog" / "catalog.yaml"
     policy: Path = ROOT / "policy" / "eligibility.yaml"
     unknown_account_wait_ms: int = 2_000

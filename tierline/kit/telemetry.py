@@ -28,6 +28,9 @@ class Metrics:
         )
         self.retries = self._counter("oms_retries", "Turns that were tried again.", "channel", "class")
         self.dead_letters = self._counter("oms_dead_letters", "Intents called dead.", "channel", "class")
+        self.checkpoints = self._counter(
+            "oms_checkpoints", "Signed checkpoints by what became of them: written or failed.", "outcome"
+        )
         self.processing = self._seconds("oms_processing_seconds", "One turn, from records read to committed.")
         self.end_to_end = self._seconds(
             "oms_end_to_end_seconds",

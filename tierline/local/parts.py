@@ -8,6 +8,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tierline.kit.settings import Settings
+from tierline.kit.signed_note import NoteSigner
 from tierline.local.artifacts import ArtifactCache, Notice
 from tierline.local.folder import DataFolder
 from tierline.local.java import find_java
@@ -16,6 +17,7 @@ from tierline.local.postgres import Postgres
 from tierline.local.registry import Registry
 from tierline.local.server import Part, Server
 
+LOCAL_KEY_NAME = "tierline.local"
 USUAL_PORTS = {"kafka": 19092, "controller": 19093, "postgres": 15432, "registry": 18081, "management": 18082}
 
 
@@ -100,6 +102,18 @@ def client_settings(servers: Mapping[str, Server], existing: ExistingServers) ->
         "kafka": {"bootstrap_servers": existing.kafka or servers["kafka"].part.client_address},
         "database_url": existing.postgres or servers["postgres"].part.client_address,
         "registry_url": existing.registry or servers["registry"].part.client_address,
+    }
+
+
+def checkpoint_settings(folder: DataFolder) -> dict[str, Any]:
+    """Where this stack signs its checkpoints; the key is made on first use, readable by its owner alone."""
+    key_file = folder.path / "checkpoint.key"
+    if not key_file.exists():
+        NoteSigner.create(LOCAL_KEY_NAME, key_file)
+    return {
+        "key_file": str(key_file),
+        "key_name": LOCAL_KEY_NAME,
+        "file": str(folder.path / "checkpoints.ndjson"),
     }
 
 

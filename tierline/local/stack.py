@@ -20,7 +20,14 @@ from tierline.local.cleanup import end_orphans
 from tierline.local.errors import StackError
 from tierline.local.folder import DataFolder, Phase, StackState
 from tierline.local.keeper import Keeper
-from tierline.local.parts import USUAL_PORTS, ExistingServers, ServerSet, client_settings, take_ports
+from tierline.local.parts import (
+    USUAL_PORTS,
+    ExistingServers,
+    ServerSet,
+    checkpoint_settings,
+    client_settings,
+    take_ports,
+)
 from tierline.local.ports import PortBook
 from tierline.local.process import ProcessRef
 from tierline.local.server import Server
@@ -121,7 +128,12 @@ class LocalStack:
         artifacts = ArtifactCache(cache, Lock.read())
         self._servers = ServerSet(self.folder, self._ports, self._existing, artifacts).create(self._notice)
         start_servers(self._servers, self._on_progress)
-        self.folder.write_settings(client_settings(self._servers, self._existing))
+        self.folder.write_settings(
+            {
+                **client_settings(self._servers, self._existing),
+                "checkpoint": checkpoint_settings(self.folder),
+            }
+        )
         if self._prepare:
             self._notice("preparing topics, tables and schemas")
             self._prepare(self.settings)

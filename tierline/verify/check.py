@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import psycopg
 
-from tierline.verify.evidence import Evidence, Finding
+from tierline.verify.checkpoints import VerifierKey, checkpoints_agree, notes_in_file
+from tierline.verify.evidence import Evidence, Finding, SignedNote
 from tierline.verify.folds import judge_read_models
 from tierline.verify.invariants import judge, settle
 from tierline.verify.outcomes import Tally, tally_by_channel
-from tierline.verify.reading import EvidenceMissing, TopicReader, read_evidence
+from tierline.verify.reading import (
+    EvidenceMissing,
+    TopicReader,
+    published_checkpoints,
+    read_chains,
+    read_evidence,
+)
 from tierline.verify.waiting import ProgressReader, Remaining, wait_until_finished
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The stack to check: Kafka's address and topic prefix, and the database's URL (it holds a password)."""
+    """The stack to check: Kafka's address and topic prefix, and the database's URL (it holds a password).
+
+    ``verifier_keys``: as ``tierline checkpoint key`` prints them. ``checkpoint_file``: the checkpoints that
+    are kept outside database and broker, if there are any.
+    """
 
     bootstrap_servers: str
     topic_prefix: str
     database_url: str
+    verifier_keys: tuple[str, ...] = ()
+    checkpoint_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +71,49 @@ def check(target: Target, wait_s: float = 0.0) -> Report:
         _wait(target, connection, wait_s)
         reader = TopicReader(target.bootstrap_servers, target.topic_prefix)
         evidence = read_evidence(reader, connection)
+        evidence.checkpoints = [*published_checkpoints(reader), *_kept_checkpoints(target)]
         connection.rollback()
         _wait(target, connection, 0)
     if not evidence.raw and not evidence.topic:
         raise EvidenceMissing("nothing to verify: no order was published and no event was recorded")
-    return report_on(evidence)
+    return report_on(evidence, target)
 
 
-def report_on(evidence: Evidence) -> Report:
+def check_checkpoints(target: Target) -> Finding:
+    """Check only what was signed, also while work is under way: every checkpoint is about the past.
+
+    Raises KeyUnreadable and EvidenceMissing.
+    """
+    reader = TopicReader(target.bootstrap_servers, target.topic_prefix)
+    notes = [*published_checkpoints(reader), *_kept_checkpoints(target)]
+    with psycopg.connect(target.database_url, application_name="tierline-verify") as connection:
+        found = _checkpoints(replace(read_chains(reader, connection), checkpoints=notes), target)
+        if found.holds:
+            return found
+        # What was signed a moment ago may not have been acknowledged yet: damage is still there later.
+        return _checkpoints(replace(read_chains(reader, connection), checkpoints=notes), target)
+
+
+def report_on(evidence: Evidence, target: Target) -> Report:
     """Judge the evidence."""
     settled = settle(evidence.topic)
     return Report(
-        findings=[*judge(evidence), *judge_read_models(evidence)],
+        findings=[*judge(evidence), _checkpoints(evidence, target), *judge_read_models(evidence)],
         records=len(evidence.raw),
         events=sum(map(len, settled.values())),
         tallies=tally_by_channel(settled, evidence.dead_letters),
     )
+
+
+def _checkpoints(evidence: Evidence, target: Target) -> Finding:
+    keys = [VerifierKey.parse(text) for text in target.verifier_keys]
+    return checkpoints_agree(evidence.checkpoints, keys, settle(evidence.topic), evidence.store)
+
+
+def _kept_checkpoints(target: Target) -> list[SignedNote]:
+    """Those in the file outside database and broker."""
+    file = target.checkpoint_file
+    return notes_in_file(file) if file is not None and file.exists() else []
 
 
 def _wait(target: Target, connection: psycopg.Connection, wait_s: float) -> None:

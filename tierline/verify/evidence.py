@@ -80,6 +80,14 @@ class RawRecord:
     value: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class SignedNote:
+    """A signed checkpoint as it was found; ``where`` says at which place, for people."""
+
+    where: str
+    note: str
+
+
 @dataclass(slots=True)
 class Evidence:
     """Everything that was read, with the table rows of the read models as dictionaries by column."""
@@ -91,6 +99,7 @@ class Evidence:
     dead_letters: Sequence[DeadLetter] = ()
     captures: Mapping[str, int] = field(default_factory=dict)
     read_models: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    checkpoints: Sequence[SignedNote] = ()
 
 
 @dataclass(frozen=True, slots=True)

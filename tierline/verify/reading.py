@@ -13,13 +13,14 @@ import psycopg
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from psycopg.rows import dict_row
 
-from schemas.topics import CHANNELS, COMMANDS, EVENTS, Topic, orders_topic
+from schemas.topics import CHANNELS, CHECKPOINTS, COMMANDS, EVENTS, Topic, orders_topic
 from tierline.verify.evidence import (
     DeadLetter,
     Evidence,
     Intent,
     Place,
     RawRecord,
+    SignedNote,
     StoredEvent,
     TopicEvent,
 )
@@ -156,6 +157,23 @@ def read_evidence(reader: TopicReader, connection: psycopg.Connection[Any]) -> E
         ),
         read_models={name: _rows(connection, name, order) for name, order in READ_MODELS.items()},
     )
+
+
+def read_chains(reader: TopicReader, connection: psycopg.Connection[Any]) -> Evidence:
+    """Read the chains of events, nothing else."""
+    decoder = EventDecoder(dict(connection.execute("SELECT id, avsc FROM oms.schema").fetchall()))
+    return Evidence(
+        store=list(_store(connection)),
+        topic=[_event(read, decoder) for read in reader.read(EVENTS)],
+    )
+
+
+def published_checkpoints(reader: TopicReader) -> list[SignedNote]:
+    """The signed checkpoints that were published."""
+    return [
+        SignedNote(str(read.place), (read.value or b"").decode("utf-8", "replace"))
+        for read in reader.read(CHECKPOINTS)
+    ]
 
 
 def _raw(read: Read) -> RawRecord:

@@ -34,6 +34,8 @@ def target_of(settings: Settings) -> Target:
         settings.kafka.bootstrap_servers,
         settings.kafka.topic_prefix,
         settings.database_url.get_secret_value(),
+        bootstrap.verifier_keys(settings),
+        settings.checkpoint.file,
     )
 
 
