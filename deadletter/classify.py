@@ -87,6 +87,11 @@ def fingerprint_of(
 
     Made of what the cause is, never of a message text, a line number or a place in a list.
     """
-    place = _LIST_INDEX.sub("[]", field) if field else ""
+    place = place_of(field)
     cause = (channel or "", stage, dead_letter_class, code, exception or "", frame or "", place)
     return hashlib.sha256("\x1f".join(cause).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def place_of(field: str | None) -> str:
+    """The path ``field`` without places in lists; empty without a path."""
+    return _LIST_INDEX.sub("[]", field) if field else ""

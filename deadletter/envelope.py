@@ -21,6 +21,7 @@ from tierline.kit.records import Headers, Message, Record
 
 OURS = "oms.dlq."
 KAFKA = "__dlq.errors."
+TRACEPARENT = "traceparent"
 DETAIL_BYTES = 512
 _MESSAGE = KAFKA + "message"
 _TEXT_BYTES = 256
@@ -46,7 +47,9 @@ class DeadLetter:
     place when an order topic was consumed, or when nothing better could be read). A record that cannot be
     read counts as one intent, 0 of 1. ``failed_at`` is the first failure, ``received_at`` the broker's append
     time of the original record, both in ms. ``exhausted``: it waited to the end of its wait. ``frame`` is the
-    first function of ours on the stack, for the fingerprint only.
+    innermost function of ours on the stack. ``source``: the sending instance, None where it could not be
+    read. ``replays``: how often a person sent it through again. ``traceparent`` counts where the record has
+    no such header of its own.
     """
 
     group: str
@@ -67,6 +70,9 @@ class DeadLetter:
     frame: str | None = None
     schema_id: int | None = None
     command_id: str | None = None
+    source: str | None = None
+    replays: int = 0
+    traceparent: str | None = None
 
     @property
     def id(self) -> str:
@@ -101,7 +107,7 @@ def dead_letter_message(letter: DeadLetter) -> Message:
         letter.record.key,
         letter.record.value,
         letter.record.partition,
-        (*_source_headers(letter.record.headers), *_headers(letter)),
+        (*source_headers(letter.record.headers), *_trace(letter), *_headers(letter)),
     )
 
 
@@ -109,9 +115,10 @@ def dead_letter_without_value(letter: DeadLetter) -> Message:
     """The dead letter of a record whose copy the broker refused as too large.
 
     Length and SHA-256 stand in for the bytes, which stay in the source topic at the origin until retention
-    removes them there; source headers are left behind with them.
+    removes them there; source headers are left behind with them, but for the trace.
     """
     value = letter.record.value or b""
+    trace = tuple(header for header in letter.record.headers if header[0] == TRACEPARENT)
     left_behind = (
         (OURS + "value.bytes", str(len(value)).encode()),
         (OURS + "value.sha256", hashlib.sha256(value).hexdigest().encode()),
@@ -121,12 +128,19 @@ def dead_letter_without_value(letter: DeadLetter) -> Message:
         letter.record.key,
         None,
         letter.record.partition,
-        (*_headers(letter), *left_behind),
+        (*(trace or _trace(letter)), *_headers(letter), *left_behind),
     )
 
 
-def _source_headers(headers: Headers) -> Headers:
+def source_headers(headers: Headers) -> Headers:
+    """Of the headers of a dead letter those of the record that was consumed."""
     return tuple(h for h in headers if not h[0].startswith((OURS, KAFKA)))
+
+
+def _trace(letter: DeadLetter) -> Headers:
+    if letter.traceparent is None or letter.record.header(TRACEPARENT) is not None:
+        return ()
+    return ((TRACEPARENT, bounded(letter.traceparent, _TEXT_BYTES)),)
 
 
 def _headers(letter: DeadLetter) -> Headers:
@@ -154,11 +168,14 @@ def _facts(letter: DeadLetter) -> Iterator[tuple[str, str | None]]:
     yield OURS + "retryable", _flag(CLASSES[dead.dead_letter_class].retryable)
     yield OURS + "stage", letter.stage
     yield OURS + "exception", letter.exception
+    yield OURS + "function", letter.frame
     yield OURS + "fingerprint", letter.fingerprint
     yield OURS + "fingerprint.v", str(FINGERPRINT_VERSION)
     yield OURS + "attempts", str(letter.attempts)
+    yield OURS + "replays", str(letter.replays)
     yield OURS + "exhausted", _flag(letter.exhausted)
     yield OURS + "channel", letter.channel
+    yield OURS + "source", letter.source
     yield OURS + "origin.topic", origin.topic
     yield OURS + "origin.partition", str(origin.partition)
     yield OURS + "origin.offset", str(origin.offset)

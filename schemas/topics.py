@@ -22,7 +22,8 @@ ORDERS = "tierline-orders"
 PAYMENTS = "tierline-payments"
 REPLIES = "tierline-replies"
 PROJECTOR = "tierline-projector"
-GROUPS = (NORMALIZER, ORDERS, PAYMENTS, REPLIES, PROJECTOR)
+TRIAGE = "tierline-triage"
+GROUPS = (NORMALIZER, ORDERS, PAYMENTS, REPLIES, PROJECTOR, TRIAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,12 @@ CHECKPOINTS = Topic(
     timestamp_type="LogAppendTime",
     max_message_bytes=1 * MIB,
 )
+
+
+def dead_letter_topics() -> tuple[Topic, ...]:
+    """Every topic that dead letters are written to."""
+    sources = (*(orders_topic(channel) for channel in CHANNELS), COMMANDS)
+    return tuple(twin for twin in (topic.dead_letter for topic in sources) if twin is not None)
 
 
 def all_topics() -> tuple[Topic, ...]:

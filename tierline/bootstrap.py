@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Protocol
 
+from deadletter.triage import BATCH_RECORDS as LETTERS_PER_TURN
+from deadletter.triage import OpenGauges, Triage
 from projections.migrate import migrate
 from projections.models import READ_MODELS
 from projections.rebuild import Rebuild
@@ -17,7 +19,7 @@ from schemas.create_topics import create_topics
 from schemas.partition_count import check_partitions
 from schemas.registration import SchemaIds, register_schemas
 from schemas.registry import Registry
-from schemas.topics import COMMANDS, EVENTS, ORDERS, PAYMENTS, PROJECTOR, REPLIES
+from schemas.topics import COMMANDS, EVENTS, ORDERS, PAYMENTS, PROJECTOR, REPLIES, TRIAGE, dead_letter_topics
 from schemas.writer_schemas import WriterSchemas
 from streams.deciding.checkpoints import CheckpointFile, Checkpoints, NoCheckpoints
 from streams.deciding.turn import Rules
@@ -25,6 +27,7 @@ from streams.importer import Importer
 from streams.orders import Orders, Ports
 from streams.payments import Payments
 from streams.replies import Replies
+from streams.touched_account import TouchedAccount
 from tierline.domain.catalog import Catalog
 from tierline.kit.broker import Producer
 from tierline.kit.catalog_file import load_catalog
@@ -39,6 +42,7 @@ from tierline.kit.policy_file import load_policy
 from tierline.kit.retry import DATABASE
 from tierline.kit.settings import Settings
 from tierline.kit.signed_note import NoteSigner
+from tierline.kit.taking_turns import TakingTurns
 from tierline.kit.telemetry import Metrics, configure_logging, serve_metrics
 from tierline.kit.version import APP_VERSION
 
@@ -138,13 +142,15 @@ def _leased(
     topic: str,
     handler: Handler,
     gather_ms: int,
+    *,
+    consumer_group: str | None = None,
     **options: Any,
 ) -> LeasedWorker:
     return LeasedWorker(
         group=group,
         topic=topic,
         handler=handler,
-        consumer=ConfluentConsumer(settings.kafka, group, gather_ms),
+        consumer=ConfluentConsumer(settings.kafka, consumer_group or group, gather_ms),
         connect=sessions(settings, group),
         metrics=metrics,
         **{"batch_records": settings.batch_records, **options},
@@ -228,6 +234,29 @@ def _projector(settings: Settings, metrics: Metrics, resources: ExitStack) -> Wo
     return _leased(settings, metrics, PROJECTOR, EVENTS.name, handler, GATHER_MS, batch_records=BATCH_RECORDS)
 
 
+def _triage(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+    with DATABASE(sessions(settings, "tierline-start")) as connection:
+        check_partitions(connection, settings.kafka.partitions)
+    gauges = OpenGauges(sessions(settings, f"{TRIAGE}-gauges"), SystemClock(), metrics)
+    resources.callback(gauges.close)
+    handler = Triage(TouchedAccount(catalog(settings)))
+    workers = [
+        # A Kafka group per topic: members of one group with different topics would wait for each other.
+        _leased(
+            settings,
+            metrics,
+            TRIAGE,
+            topic.name,
+            handler,
+            UNHURRIED_GATHER_MS,
+            consumer_group=f"{TRIAGE}.{topic.name}",
+            batch_records=LETTERS_PER_TURN,
+        )
+        for topic in dead_letter_topics()
+    ]
+    return TakingTurns(workers, gauges.each_round)
+
+
 Build = Callable[[Settings, Metrics, ExitStack], Worker]
 
 BUILDERS: Mapping[str, Build] = {
@@ -236,4 +265,5 @@ BUILDERS: Mapping[str, Build] = {
     "payments": _payments,
     "replies": _replies,
     "projector": _projector,
+    "triage": _triage,
 }

@@ -32,6 +32,7 @@ def letter_of(poison: Poison, app_version: str, now_ms: int) -> DeadLetter:
         intent_index=0 if command is None else command.intent_index,
         intent_count=1 if command is None else command.intent_count,
         channel=None if command is None else command.channel,
+        source=None if command is None else command.source,
         dead=poison.dead,
         stage=Stage.COMMAND if command is None else Stage.DECIDE,
         app_version=app_version,
@@ -39,6 +40,7 @@ def letter_of(poison: Poison, app_version: str, now_ms: int) -> DeadLetter:
         received_at=None if command is None else command.received_at,
         schema_id=_schema_id(record.value),
         command_id=None if command is None else command.command_id,
+        traceparent=None if command is None else command.traceparent,
     )
 
 

@@ -80,29 +80,31 @@ class Endings:
 
     def dead(self, record: Record, intent: Intent, fault: Fault, batch: OpenBatch) -> DeadIntent:
         """``intent`` was read and cannot be decided."""
-        letter = self._letter(record, intent.channel, fault, intent.intent_index, intent.intent_count)
+        letter = self._letter(
+            record, intent.channel, intent.source, fault, intent.intent_index, intent.intent_count
+        )
         return DeadIntent(fault.dead, letter, intent.source, intent.reference, batch.settle)
 
     def unreadable(
         self, record: Record, channel: str, unreadable: Unreadable, batch: OpenBatch
     ) -> DeadIntent:
         """The record was not understood: one dead intent, 0 of 1."""
-        letter = self._letter(record, channel, fault_of(unreadable.dead), 0, 1)
+        letter = self._letter(record, channel, unreadable.source, fault_of(unreadable.dead), 0, 1)
         return DeadIntent(unreadable.dead, letter, unreadable.source, unreadable.reference, batch.settle)
 
     def unread(self, record: Record, channel: str, fault: Fault, batch: OpenBatch) -> DeadIntent:
         """Reading the record met a bug: one dead intent, 0 of 1, of which nothing is known."""
-        letter = self._letter(record, channel, fault, 0, 1)
+        letter = self._letter(record, channel, UNREADABLE_SOURCE, fault, 0, 1)
         return DeadIntent(fault.dead, letter, UNREADABLE_SOURCE, None, batch.settle)
 
     def stored(
         self, record: Record, channel: str, verdict: Verdict, intent: Intent | None, batch: OpenBatch
     ) -> DeadIntent:
         """The intent was called dead at an earlier delivery of its record, so it is."""
-        letter = self._letter(
-            record, channel, fault_of(verdict.dead), verdict.intent_index, verdict.intent_count
-        )
         source = UNREADABLE_SOURCE if intent is None else intent.source
+        letter = self._letter(
+            record, channel, source, fault_of(verdict.dead), verdict.intent_index, verdict.intent_count
+        )
         reference = None if intent is None else intent.reference
         return DeadIntent(verdict.dead, letter, source, reference, batch.settle)
 
@@ -112,7 +114,9 @@ class Endings:
         ending = self.dead(record, intent, fault_of(dead, stage), batch)
         return replace(ending, letter=replace(ending.letter, command_id=command_id))
 
-    def _letter(self, record: Record, channel: str, fault: Fault, index: int, count: int) -> DeadLetter:
+    def _letter(
+        self, record: Record, channel: str, source: str, fault: Fault, index: int, count: int
+    ) -> DeadLetter:
         return DeadLetter(
             group=NORMALIZER,
             record=record,
@@ -120,6 +124,7 @@ class Endings:
             intent_index=index,
             intent_count=count,
             channel=channel,
+            source=None if source == UNREADABLE_SOURCE else source,
             dead=fault.dead,
             stage=fault.stage,
             app_version=self._app_version,

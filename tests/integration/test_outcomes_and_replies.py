@@ -250,7 +250,7 @@ def run(shared: SharedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def _told(story: Story, logs: Path) -> Run:
     bench = story.bench
-    with bench.running(logs, "normalizer", "orders", "projector", "replies"):
+    with bench.running(logs, "normalizer", "orders", "projector", "replies", "triage"):
         story.open_subscriptions()
         story.first_orders()
         story.meetings()

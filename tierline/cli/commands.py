@@ -9,6 +9,7 @@ from tierline.cli import (
     catalog,
     checkpoint,
     demo,
+    dlq,
     doctor,
     down,
     import_subscriptions,
@@ -53,4 +54,5 @@ app.add_typer(catalog.catalog_app, name="catalog")
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(import_subscriptions.app, name="import")
 app.add_typer(orders.app, name="orders")
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(projections.app, name="projections")

@@ -10,7 +10,9 @@ from tierline.cli.options import Data
 
 
 def run(
-    worker: Annotated[str, typer.Argument(help="normalizer, orders, payments, replies or projector.")],
+    worker: Annotated[
+        str, typer.Argument(help="normalizer, orders, payments, replies, projector or triage.")
+    ],
     data: Data = None,
 ) -> None:
     """Run one worker until SIGTERM or Ctrl-C. Start the same one more than once to share the work."""

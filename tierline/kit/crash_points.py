@@ -27,6 +27,7 @@ CRASH_POINTS = frozenset(
         "replies.after_send",
         "projector.after_fold",
         "projector.after_write",
+        "triage.after_write",
         "normalizer.after_read",
         "normalizer.after_produce",
         "normalizer.after_verdict",

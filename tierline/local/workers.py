@@ -14,7 +14,7 @@ from tierline.local.keeper import Keeper
 from tierline.local.process import Command
 from tierline.local.supervised import Supervised
 
-WORKERS = ("normalizer", "orders", "payments", "replies", "projector")
+WORKERS = ("normalizer", "orders", "payments", "replies", "projector", "triage")
 RUN = (sys.executable, "-m", "tierline.cli", "run")
 WORKER_STOP_TIMEOUT_S = 15.0
 

@@ -20,7 +20,9 @@ from schemas.topics import (
     PAYMENTS,
     PROJECTOR,
     REPLIES,
+    TRIAGE,
     Topic,
+    dead_letter_topics,
     orders_topic,
 )
 
@@ -30,6 +32,7 @@ READERS: tuple[tuple[Topic, str], ...] = (
     (EVENTS, PAYMENTS),
     (EVENTS, REPLIES),
     (EVENTS, PROJECTOR),
+    *((topic, TRIAGE) for topic in dead_letter_topics()),
 )
 POLL_S = 0.1
 READ_S = 10.0

@@ -43,6 +43,7 @@ LETTER = DeadLetter(
     app_version="9.9.9",
     failed_at=1_700_000_001_000,
     received_at=1_700_000_000_123,
+    source="eu",
 )
 
 
@@ -85,8 +86,10 @@ def test_every_fact_has_its_header() -> None:
         "oms.dlq.fingerprint": LETTER.fingerprint,
         "oms.dlq.fingerprint.v": "1",
         "oms.dlq.attempts": "1",
+        "oms.dlq.replays": "0",
         "oms.dlq.exhausted": "false",
         "oms.dlq.channel": "portal",
+        "oms.dlq.source": "eu",
         "oms.dlq.origin.topic": "orders.portal.v1",
         "oms.dlq.origin.partition": "3",
         "oms.dlq.origin.offset": "41",
@@ -141,6 +144,24 @@ def test_a_record_too_large_for_its_copy_leaves_length_and_digest() -> None:
     assert hashlib.sha256(b"\xff{poison\x00").hexdigest() == headers["oms.dlq.value.sha256"]
     assert LETTER.id == headers["oms.dlq.id"]
     assert "source" not in headers
+    assert "00-a-b-01" == headers["traceparent"]
+
+
+def test_a_command_without_a_trace_of_its_own_gets_that_of_its_order() -> None:
+    """One trace goes from the channel to the dead letter, and never stands there twice."""
+    command = replace(LETTER, record=replace(RECORD, headers=()), traceparent="00-c-d-01")
+    traced = replace(LETTER, traceparent="00-c-d-01")
+
+    assert "00-c-d-01" == headers_of(dead_letter_message(command))["traceparent"]
+    assert "00-c-d-01" == headers_of(dead_letter_without_value(command))["traceparent"]
+    assert [b"00-a-b-01"] == [v for n, v in dead_letter_message(traced).headers if n == "traceparent"]
+
+
+def test_a_bug_names_the_function_it_was_met_in() -> None:
+    """Beside the type of the exception; there is no stack and no line."""
+    bug = replace(LETTER, exception="KeyError", frame="streams.channels.portal:intents")
+
+    assert "streams.channels.portal:intents" == headers_of(dead_letter_message(bug))["oms.dlq.function"]
 
 
 @pytest.mark.parametrize(
