@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from tierline.cli import (
+    breaker,
     calendar,
     catalog,
     checkpoint,
@@ -55,4 +56,5 @@ app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(import_subscriptions.app, name="import")
 app.add_typer(orders.app, name="orders")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(breaker.app, name="breaker")
 app.add_typer(projections.app, name="projections")
