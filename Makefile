@@ -42,8 +42,11 @@ up: setup ## start the local stack and the workers, in the foreground
 down: setup ## stop what `make up` started
 	@$(BIN)/tierline down
 
-bench: setup ## the microbenchmarks
+bench: setup ## the benchmarks: normalizer, writer, quote, and the decider on real servers
 	$(BIN)/python -m benchmarks.normalizer_hot_path
+	$(BIN)/python -m benchmarks.avro_writer
+	$(BIN)/python -m benchmarks.quote_change
+	$(BIN)/python -m benchmarks.decider
 
 lock: setup ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock

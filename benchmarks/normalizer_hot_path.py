@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
-import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from typing import Any
 import fastavro
 import msgspec
 
+from benchmarks.machine import interpreter
 from schemas.avsc import COMMANDS_SUBJECT, load_schema
 from schemas.codec import frame_header
 from streams.normalizing.normalize import Normalizer, order_command
@@ -201,12 +200,6 @@ def measure(rounds: int, count: int) -> list[Figure]:
             commands(case, records[case.payload], rows)
             taken[case].append((time.process_time() - begun) / count * 1e6)
     return [Figure(case, statistics.median(costs), min(costs), max(costs)) for case, costs in taken.items()]
-
-
-def interpreter() -> str:
-    """Which Python: one built without optimisation is half as fast."""
-    built = "optimised" if "-O0" not in (sysconfig.get_config_var("OPT") or "-O0") else "NOT optimised"
-    return f"{platform.python_implementation()} {platform.python_version()}, {built}, {platform.machine()}"
 
 
 def print_table(figures: Sequence[Figure]) -> None:
