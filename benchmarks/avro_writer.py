@@ -73,7 +73,8 @@ def sample_records(count: int) -> dict[str, list[Sample]]:
     samples = invoice_samples(count, RULES.catalog)
     intents = OrderIntents(samples, RULES.catalog, now_ms).take(count)
     orders = [
-        order_command(*found, tenant_id="main", livemode=False, app_version="0.1.0") for found in intents
+        order_command(*found, tenant_id="main", livemode=False, app_version="0.1.0", decide_within_ms=8_000)
+        for found in intents
     ]
     records: dict[str, list[Sample]] = defaultdict(list)
     for record in (*orders, *_decided([*openings(samples, now_ms), *orders], now_ms)):

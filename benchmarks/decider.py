@@ -249,6 +249,7 @@ def _normalizer(settings: Settings, connection: Connection) -> Normalizer:
         livemode=settings.livemode,
         app_version=APP_VERSION,
         partitions=settings.kafka.partitions,
+        decide_within_ms=settings.marketplace.decide_within_ms,
     )
 
 

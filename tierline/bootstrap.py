@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Protocol
 
+from psycopg import IsolationLevel
+
 from deadletter.triage import BATCH_RECORDS as LETTERS_PER_TURN
 from deadletter.triage import OpenGauges, Triage
 from projections.migrate import migrate
@@ -19,8 +21,10 @@ from schemas.create_topics import create_topics
 from schemas.partition_count import check_partitions
 from schemas.registration import SchemaIds, register_schemas
 from schemas.registry import Registry
+from schemas.schema_table import stored_schemas
 from schemas.topics import COMMANDS, EVENTS, ORDERS, PAYMENTS, PROJECTOR, REPLIES, TRIAGE, dead_letter_topics
 from schemas.writer_schemas import WriterSchemas
+from streams.deciding.account_reading import KnownAccount, read_account
 from streams.deciding.checkpoints import CheckpointFile, Checkpoints, NoCheckpoints
 from streams.deciding.turn import Rules
 from streams.importer import Importer
@@ -49,6 +53,8 @@ from tierline.kit.version import APP_VERSION
 GATHER_MS = 2
 UNHURRIED_GATHER_MS = 50
 """How long a turn gathers records after its first one: short where a tier waits for it."""
+READS_ONLY = 0
+"""The schema id of a codec that never writes."""
 
 
 class Worker(Protocol):
@@ -121,6 +127,19 @@ def rebuild(settings: Settings, name: str) -> Iterator[Rebuild]:
         codec = _codec(settings, resources)
         connection = resources.enter_context(sessions(settings, f"tierline-rebuild-{name}")())
         yield Rebuild(model, connection, ConfluentLog(settings.kafka), codec.read)
+
+
+@contextmanager
+def account_reader(settings: Settings) -> Iterator[Callable[[str], KnownAccount | None]]:
+    """What reads an account as the decider would load it, in one read-only view of the event store."""
+    with sessions(settings, "tierline-quote")() as connection, Registry(settings.registry_url) as registry:
+        connection.read_only = True
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        known = {row.id: row.text for row in stored_schemas(connection).values()}
+        codec = Codec(READS_ONLY, READS_ONLY, WriterSchemas(registry, known, SystemClock()))
+        yield lambda account_id: read_account(
+            connection, account_id, lambda value: codec.to_event(codec.read(value))
+        )
 
 
 def _schema_ids(settings: Settings, resources: ExitStack) -> tuple[Registry, SchemaIds]:

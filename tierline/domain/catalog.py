@@ -19,6 +19,7 @@ from tierline.domain.modes import Mode
 
 # The mean Gregorian month, so that week plans can be compared with monthly ones.
 DAYS_PER_MONTH = Fraction(146_097, 4_800)
+MONTHS_PER_YEAR = 12
 
 Named = TypeVar("Named")
 
@@ -192,6 +193,15 @@ class Catalog:
             for first, second in combinations(chosen, 2)
             if second in self.modules[first].excludes or first in self.modules[second].excludes
         )
+
+    def annual_of(self, plan: Plan, currency: str) -> Plan | None:
+        """The plan of the same tier by the year: itself, else the first by id with such a price."""
+        yearly = (
+            twin
+            for _, twin in sorted(self.plans.items())
+            if twin.tier == plan.tier and twin.interval.months == MONTHS_PER_YEAR and currency in twin.prices
+        )
+        return plan if plan.interval.months == MONTHS_PER_YEAR else next(yearly, None)
 
     def offers_for(self, plan: Plan, days_to_renewal: int) -> tuple[Offer, ...]:
         """The renewal-window offers open to a change to ``plan`` that many days before the renewal."""

@@ -1,0 +1,200 @@
+"""What a person asks to compare: plan, seats and modules, held against catalog and subscription."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from tierline.domain.account import OpenAccount
+from tierline.domain.billing import AccountTerms, Change
+from tierline.domain.calendar import local_date, zone_named
+from tierline.domain.catalog import Catalog, Offer, Plan
+from tierline.domain.direction import Choice, Direction, direction
+from tierline.domain.discounts import Discount
+from tierline.domain.proposal import MOST_SEATS
+from tierline.domain.refusal import InputRefused
+from tierline.domain.schedule import billing_of
+from tierline.domain.subscription import ActiveSubscription
+from tierline.domain.totals import Totals, in_force_at, three_totals
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The target: ``seats`` None keeps those in force; ``modules`` None keeps those that fit the new tier."""
+
+    plan: str
+    seats: int | None = None
+    modules: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The three totals of a wish with the names behind them.
+
+    ``annual`` and ``offer`` are what the annual way buys; ``why_not_annual`` says why that way is missing.
+    """
+
+    account_id: str
+    subscription_id: str
+    current: Plan
+    current_seats: int
+    plan: Plan
+    seats: int
+    modules: tuple[str, ...]
+    direction: Direction
+    annual: Plan | None
+    offer: Offer | None
+    why_not_annual: str | None
+    catalog_version: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """The wish with everything that it is held against."""
+
+    account: OpenAccount
+    catalog: Catalog
+    current: Plan
+    seats: int
+    modules: tuple[str, ...]
+    at: datetime
+    today: date
+    days_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Annual:
+    plan: Plan
+    offer: Offer
+
+
+def compare(
+    account: OpenAccount, subscription: ActiveSubscription, catalog: Catalog, wish: Wish, at: datetime
+) -> Comparison:
+    """Price ``wish`` at the instant ``at`` in all ways that are open. Raises InputRefused with its field."""
+    zone = zone_named(account.time_zone)
+    today = local_date(at, zone)
+    terms = AccountTerms(account.time_zone, account.currency, account.credit_minor)
+    billing = in_force_at(terms, billing_of(subscription.schedule), at)
+    current = _in_force(catalog, subscription.plan)
+    plan = _plan(catalog, account, wish.plan, today)
+    case = _Case(
+        account,
+        catalog,
+        current,
+        _seats(plan, subscription.seats if wish.seats is None else wish.seats),
+        _modules(catalog, plan, wish.modules, subscription.modules),
+        at,
+        today,
+        (local_date(billing.period.end, zone) - today).days,
+    )
+    way = _direction(case, plan, subscription)
+    annual = _annual(case, plan)
+    yearly = annual if isinstance(annual, _Annual) else None
+    return Comparison(
+        account.account_id,
+        subscription.subscription_id,
+        current,
+        subscription.seats,
+        plan,
+        case.seats,
+        case.modules,
+        way,
+        yearly.plan if yearly else None,
+        yearly.offer if yearly else None,
+        annual if isinstance(annual, str) else None,
+        catalog.version,
+        three_totals(
+            terms,
+            billing,
+            _change(case, plan),
+            _change(case, yearly.plan, _discount(yearly.offer)) if yearly else None,
+        ),
+    )
+
+
+def _in_force(catalog: Catalog, plan_id: str) -> Plan:
+    plan = catalog.plan(plan_id)
+    if plan is None:
+        raise InputRefused("plan", f"{plan_id!r}, the plan in force, is not in catalog {catalog.version}")
+    return plan
+
+
+def _plan(catalog: Catalog, account: OpenAccount, wanted: str, today: date) -> Plan:
+    plan = catalog.plan(wanted)
+    if plan is None:
+        raise InputRefused("plan", f"{wanted!r} is not in catalog {catalog.version}")
+    if account.currency not in plan.prices:
+        sold = ", ".join(sorted(plan.prices))
+        raise InputRefused("plan", f"{plan.id} has no price in {account.currency}, only in {sold}")
+    if not plan.sellable(today, account.country):
+        raise InputRefused("plan", f"{plan.id} is not sold in {account.country} on {today}")
+    return plan
+
+
+def _seats(plan: Plan, seats: int) -> int:
+    most = min(MOST_SEATS, plan.limits.get("seats", MOST_SEATS))
+    if plan.minimum_seats <= seats <= most:
+        return seats
+    raise InputRefused("seats", f"{plan.id} takes {plan.minimum_seats:,} to {most:,} seats, not {seats:,}")
+
+
+def _modules(
+    catalog: Catalog, plan: Plan, wished: Sequence[str] | None, present: Iterable[str]
+) -> tuple[str, ...]:
+    if wished is None:
+        return tuple(sorted(catalog.fitting_modules(plan, present)))
+    modules = tuple(sorted(set(wished)))
+    for module in modules:
+        if module not in catalog.modules:
+            raise InputRefused("modules", f"{module!r} is not in catalog {catalog.version}")
+        if module in catalog.tier(plan.tier).includes:
+            raise InputRefused("modules", f"{plan.id} includes {module} already")
+        if plan.tier not in catalog.modules[module].tiers:
+            raise InputRefused("modules", f"{module} does not go with {plan.id}")
+    for first, second in catalog.exclusions(modules):
+        raise InputRefused("modules", f"{first} and {second} exclude each other")
+    return modules
+
+
+def _direction(case: _Case, plan: Plan, subscription: ActiveSubscription) -> Direction:
+    before = Choice(case.current, subscription.seats, frozenset(subscription.modules))
+    found = direction(case.catalog, before, Choice(plan, case.seats, frozenset(case.modules)))
+    if found is Direction.UNCHANGED:
+        raise InputRefused("plan", f"{plan.id} with {case.seats} seats and these modules is in force already")
+    return found
+
+
+def _change(case: _Case, plan: Plan, *discounts: Discount) -> Change:
+    items = case.catalog.items(plan, case.account.currency, case.seats, case.modules)
+    if items is None:
+        named = " or ".join(case.modules)
+        raise InputRefused("modules", f"{named} has no price in {case.account.currency} for {plan.interval}")
+    return Change(case.at, items, discounts, plan.mode, case.catalog.cycle(case.current, plan))
+
+
+def _annual(case: _Case, plan: Plan) -> _Annual | str:
+    """The plan of the same tier by the year with the best offer that is open, or why there is none."""
+    currency = case.account.currency
+    twin = case.catalog.annual_of(plan, currency)
+    if twin is None:
+        return f"{plan.tier} is not sold by the year in {currency}"
+    if not twin.sellable(case.today, case.account.country):
+        return f"{twin.id} is not sold in {case.account.country} on {case.today}"
+    if case.seats < twin.minimum_seats:
+        return f"{twin.id} takes at least {twin.minimum_seats:,} seats"
+    if case.catalog.items(twin, currency, case.seats, case.modules) is None:
+        return f"a module has no yearly price in {currency}"
+    offers = case.catalog.offers_for(twin, case.days_left)
+    if offers:
+        return _Annual(twin, max(offers, key=lambda offer: (offer.percent, offer.id)))
+    windows = [offer.within_days for offer in case.catalog.offers if twin.id in offer.plans]
+    if not windows:
+        return f"there is no offer for {twin.id}"
+    return f"the offer opens {max(windows)} days before the renewal, which is {case.days_left} days away"
+
+
+def _discount(offer: Offer) -> Discount:
+    return Discount(percent=offer.percent, periods=offer.periods, id=offer.id)
