@@ -19,7 +19,7 @@ from tierline.kit.settings import Settings
 pytestmark = pytest.mark.stack
 
 _TABLES = """
-SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables
+SELECT quote_ident(table_schema) || '.' || quote_ident(table_name) FROM information_schema.tables
  WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
 """
 _CONTENT = "SELECT count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {} AS t"
