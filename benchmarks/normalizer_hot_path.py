@@ -28,7 +28,7 @@ import msgspec
 from benchmarks.machine import interpreter
 from schemas.avsc import COMMANDS_SUBJECT, load_schema
 from schemas.codec import frame_header
-from streams.normalizing.normalize import Normalizer, order_command
+from streams.normalizing.normalize import Normalizer, command_of
 from streams.normalizing.resolve import RefRow, Resolved, resolve_record
 from streams.pipeline import CHANNELS, Channel, read_intents
 from streams.reading.intent import Arrival, Intent, PlanNames, Reading, Unreadable
@@ -133,7 +133,7 @@ READINGS: dict[str, Read] = {
 
 def write_with_fastavro(intent: Intent, resolved: Resolved) -> bytes:
     """The writing without the generated writer, as quick as fastavro allows."""
-    command = order_command(intent, resolved, **DEPLOYMENT)
+    command = command_of(intent, resolved, **DEPLOYMENT)
     content = msgspec.to_builtins(command)
     content["body"] = ("tierline.oms.PlaceOrder", content["body"])
     stream = BytesIO()

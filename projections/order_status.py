@@ -49,6 +49,7 @@ TABLE = Table(
         "correlation_id": "text",
         "purchase_order_ref": "text",
         "received_at": "instant",
+        "decide_by": "instant",
         "ended_at": "instant",
         "recorded_at": "instant",
         "partition": "integer",
@@ -120,6 +121,7 @@ def _received(event: Event) -> Row:
         "correlation_id": event["correlation_id"],
         "purchase_order_ref": event["purchase_order_ref"],
         "received_at": event["received_at"],
+        "decide_by": event["decide_by"],
         "recorded_at": event["recorded_at"],
         "partition": event["partition"],
         "position": event["position"],
@@ -146,6 +148,10 @@ def _validated(_event: Event, _body: Event) -> Row:
 
 def _held(event: Event, _body: Event) -> Row:
     return {"state": "ON_HOLD", "reasons": reason_codes(event)}
+
+
+def _released(_event: Event, _body: Event) -> Row:
+    return {"state": "RECEIVED", "reasons": []}
 
 
 def _conflict(_event: Event, body: Event) -> Row:
@@ -198,6 +204,7 @@ def _tier_changed(_event: Event, body: Event) -> Row:
 _CHANGES: dict[str, Callable[[Event, Any], Row]] = {
     "OrderValidated": _validated,
     "OrderHeld": _held,
+    "OrderReleased": _released,
     "OrderConflictDetected": _conflict,
     "OrderSuperseded": _superseded,
     "OrderRejected": _rejected,

@@ -25,6 +25,7 @@ COLUMNS: dict[str, Kind] = {
     "next_billing_date": "date",
     "next_billing_minor": "integer",
     "standing": "text",
+    "subscription_standing": "text",
     "payment": "text",
     "segment": "text",
     "country": "text",
@@ -116,6 +117,7 @@ def _opened(event: Event, terms: Row) -> Row:
         "billing_day": body["billing_day"],
         "next_billing_date": None,
         "next_billing_minor": None,
+        "subscription_standing": "good",
         "order_id": None,
         "received_at": event["received_at"],
         "partition": event["partition"],
@@ -144,6 +146,10 @@ def _billing_adjusted(_row: Row, body: Event) -> Row:
     }
 
 
+def _standing_changed(_row: Row, body: Event) -> Row:
+    return {"subscription_standing": body["to_standing"]}
+
+
 def _limits(body: Event) -> dict[str, int]:
     return {limit["name"]: limit["value"] for limit in body["limits"]}
 
@@ -152,6 +158,7 @@ _CHANGES: dict[str, Callable[[Row, Any], Row]] = {
     "TierChanged": _tier_changed,
     "EntitlementsChanged": _entitlements_changed,
     "BillingScheduleAdjusted": _billing_adjusted,
+    "StandingChanged": _standing_changed,
 }
 _TOUCHING = frozenset({"SubscriptionOpened", *_CHANGES})
 _RELEVANT = _TOUCHING | {"AccountOpened"}

@@ -31,6 +31,7 @@ from streams.importer import Importer
 from streams.orders import Orders, Ports
 from streams.payments import Payments
 from streams.replies import Replies
+from streams.review import Reviewer
 from streams.touched_account import TouchedAccount
 from tierline.domain.catalog import Catalog
 from tierline.kit.broker import Producer
@@ -116,6 +117,22 @@ def importer(settings: Settings) -> Iterator[Importer]:
             encode=codec.encode_command,
             partitions=settings.kafka.partitions,
             clock=SystemClock(),
+        )
+
+
+@contextmanager
+def reviewer(settings: Settings) -> Iterator[Reviewer]:
+    """What ``tierline orders release`` and ``reject`` work with."""
+    with ExitStack() as resources:
+        yield Reviewer(
+            producer=producer(settings, "tierline-review"),
+            connection=resources.enter_context(sessions(settings, "tierline-review")()),
+            encode=_codec(settings, resources).encode_command,
+            partitions=settings.kafka.partitions,
+            clock=SystemClock(),
+            tenant_id=settings.tenant_id,
+            livemode=settings.livemode,
+            app_version=APP_VERSION,
         )
 
 

@@ -20,6 +20,7 @@ OUTCOMES = {
     "OrderSuperseded": "superseded",
     "OrderConflictDetected": "conflict",
 }
+ANSWERED_BY_ITSELF = frozenset({"DuplicateOrderIgnored", "StandingChanged", "OperationIgnored"})
 RUNNING = frozenset({"received", "awaiting_payment", "capturing"})
 WRITTEN_WITH_ORDER = ("OrderReceived", "QuoteIssued")
 
@@ -62,7 +63,7 @@ def is_answer(event: Raw) -> bool:
     kind = event["type"]
     if kind == "OrderValidated":
         return bool(event["body"]["validate_only"])
-    return kind in OUTCOMES or kind == "DuplicateOrderIgnored"
+    return kind in OUTCOMES or kind in ANSWERED_BY_ITSELF
 
 
 def needs_beginning(event: Raw) -> bool:
@@ -93,9 +94,22 @@ def answer(
     if kind == "DuplicateOrderIgnored":
         outcome = _of_first(body["outcome"])
         return _reply(event, event, outcome, _reasons(body["reasons"]), None, answered_at, duplicate=True)
+    if kind == "StandingChanged":
+        return _reply(event, event, "completed", (), None, answered_at)
+    if kind == "OperationIgnored":
+        return _of_ignored(event, answered_at)
     facts = orders[order_meant(event) or ""]
     amounts = _amounts(facts.quote, body.get("charged_minor"))
     return _reply(facts.received, event, OUTCOMES[kind], _reasons_told(event), amounts, answered_at)
+
+
+def _of_ignored(event: Raw, answered_at: int) -> Reply:
+    """What is in force, overtaken or repeated is as the sender wants it; an ended subscription refuses."""
+    reasons = _reasons(event["body"]["reasons"])
+    codes = {reason.code for reason in reasons}
+    outcome = "rejected" if ReasonCode.SUBSCRIPTION_ENDED in codes else "completed"
+    is_repeat = ReasonCode.OPERATION_REPEATED in codes
+    return _reply(event, event, outcome, reasons, None, answered_at, duplicate=is_repeat)
 
 
 def _reasons_told(event: Raw) -> tuple[ReplyReason, ...]:
@@ -142,6 +156,7 @@ def _reply(
         amounts=amounts,
         next_action=_next_action(outcome, reasons, retry=retry),
         received_at=sent["received_at"],
+        decide_by=sent.get("decide_by"),
         answered_at=answered_at,
     )
 

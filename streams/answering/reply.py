@@ -39,7 +39,8 @@ class Reply:
 
     ``outcome``: in_progress, completed, rejected, failed, superseded, held, conflict, validated or dead.
     ``reference`` is None when the record could not be read. ``retry``: whether sending the same order again
-    can help; None when nobody can say. Instants in ms.
+    can help; None when nobody can say. ``decide_by``: until when a refusal counts, for a channel that takes
+    silence for a yes. Instants in ms.
     """
 
     channel: str
@@ -57,6 +58,7 @@ class Reply:
     next_action: str
     received_at: int | None
     answered_at: int
+    decide_by: int | None = None
 
     @property
     def id(self) -> str:

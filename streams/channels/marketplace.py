@@ -7,6 +7,7 @@ pays. So each order says from when that time runs: from ``timeStamp``, or from i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -15,8 +16,12 @@ from streams.reading.contract import Contract, Document
 from streams.reading.fields import Reference, Whole, Word, milliseconds_of
 from streams.reading.intent import NOW, Arrival, Intent
 from streams.reading.refusal import Code, Refused
+from tierline.domain.commands import ChangeStanding
+from tierline.domain.subscription import ENDED, GOOD, SUSPENDED
 
 CHANGE_PLAN = "ChangePlan"
+IN_PROGRESS = "InProgress"
+STANDINGS: Mapping[str, str] = {"Suspend": SUSPENDED, "Reinstate": GOOD, "Unsubscribe": ENDED}
 
 _OFFSET = re.compile(r"(?:[Zz]|[+-]\d{2}:?\d{2})$")
 _DIGITS = re.compile(r"[0-9]{0,18}")
@@ -40,8 +45,8 @@ class Operation(Struct, frozen=True, gc=False, rename="camel"):
     id: Reference
     subscription_id: Reference
     time_stamp: Word
-    action: Literal["ChangePlan", "ChangeQuantity"]
-    status: Literal["InProgress"]
+    action: Literal["ChangePlan", "ChangeQuantity", "Suspend", "Reinstate", "Unsubscribe"]
+    status: Literal["InProgress", "Succeeded"]
     plan_id: Word | UnsetType | None = UNSET
     quantity: Whole | Annotated[str, Meta(max_length=18)] | UnsetType | None = UNSET
 
@@ -50,9 +55,16 @@ CONTRACT = Contract(Operation, reference="id")
 
 
 def intents(document: Document[Operation], arrival: Arrival) -> tuple[Intent, ...]:
-    """The one order that the operation is."""
+    """The one order, or the one change of the subscription's standing, that the operation is."""
     operation, record = document.content, arrival.record
-    plan, seats = _asked(operation)
+    began = min(_told_at(operation), record.timestamp_ms)
+    standing = STANDINGS.get(operation.action)
+    if standing is not None:
+        plan, seats, change = None, None, ChangeStanding(standing, began)
+    elif operation.status != IN_PROGRESS:
+        raise Refused(Code.INVALID_VALUE, "status")
+    else:
+        (plan, seats), change = _asked(operation), None
     intent = Intent(
         arrival.channel,
         arrival.source,
@@ -77,7 +89,8 @@ def intents(document: Document[Operation], arrival: Arrival) -> tuple[Intent, ..
         1,
         arrival.traceparent,
         "subscriptionId",
-        min(record.timestamp_ms, _told_at(operation)),
+        began if change is None else None,
+        change,
     )
     return (intent,)
 

@@ -93,6 +93,7 @@ class Recorder:
             app_version=self._app_version,
             traceparent=command.traceparent,
             body=event.body,
+            decide_by=command.decide_by,
         )
         value = self._encode(recorded)
         link = chained(head.chain_hash, value)

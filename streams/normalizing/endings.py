@@ -11,7 +11,7 @@ from deadletter.envelope import DeadLetter, Stage
 from deadletter.router import AcceptedIntent, DeadIntent
 from deadletter.verdicts import Verdict
 from schemas.topics import COMMANDS, NORMALIZER
-from streams.normalizing.normalize import COMMAND_TYPE_HEADER, Framed
+from streams.normalizing.normalize import TYPE, Framed
 from streams.normalizing.progress import OpenBatch
 from streams.reading.headers import UNREADABLE_SOURCE
 from streams.reading.intent import Intent, Unreadable
@@ -70,7 +70,7 @@ class Endings:
 
     def accepted(self, record: Record, intent: Intent, framed: Framed, batch: OpenBatch) -> AcceptedIntent:
         """``intent`` became the command ``framed``."""
-        command = Message(COMMANDS.name, framed.key, framed.value, framed.partition, (COMMAND_TYPE_HEADER,))
+        command = Message(COMMANDS.name, framed.key, framed.value, framed.partition, ((TYPE, framed.type),))
         return AcceptedIntent(
             Accepted(framed.command_id),
             command,

@@ -1,26 +1,28 @@
 """From an intent and its subscription to the command on ``oms.commands.v1``.
 
-``Normalizer`` goes from the intent's fields straight to Avro bytes, through a writer that is generated
-per channel. ``order_command`` says the same as a value; the bytes of both are equal, by test.
+``Normalizer`` goes from an order's fields straight to Avro bytes, through a writer that is generated
+per channel. ``command_of`` says the same as a value; the bytes of both are equal, by test. What is no order
+is rare, and written from the value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, get_args
 
 from schemas.avsc import COMMANDS_SUBJECT, load_schema
 from schemas.codec import frame_header
-from schemas.writer import specialise
+from schemas.writer import compile_record, specialise
 from streams.normalizing.resolve import Resolved
 from streams.pipeline import CHANNELS
-from streams.reading.intent import Intent, content_digest
-from tierline.domain.commands import Command, Origin, PlaceOrder
+from streams.reading.intent import Intent, change_digest, content_digest
+from tierline.domain.commands import Command, CommandBody, Origin, PlaceOrder
 from tierline.domain.identity import correlation_id_of, order_command_id
 from tierline.kit.partitioner import partition_of
 
 PLACE_ORDER = PlaceOrder.__name__
-COMMAND_TYPE_HEADER = ("type", PLACE_ORDER.encode())
+TYPE = "type"
+ORDER_TYPE = PLACE_ORDER.encode()
 
 # The order of the arguments in Normalizer.command.
 _VARYING = (
@@ -51,14 +53,23 @@ _VARYING = (
 )
 
 
+class Deployment(TypedDict):
+    """What all commands of one deployment have in common."""
+
+    tenant_id: str
+    livemode: bool
+    app_version: str
+
+
 class Framed(NamedTuple):
-    """A command ready to be sent: its account and partition, key and value bytes, and its identity."""
+    """A command ready to be sent: its account and partition, key and value bytes, identity and type."""
 
     account_id: str
     partition: int
     key: bytes
     value: bytes
     command_id: str
+    type: bytes = ORDER_TYPE
 
 
 class Normalizer:
@@ -79,25 +90,28 @@ class Normalizer:
     ) -> None:
         self._partitions = partitions
         self._decide_within_ms = decide_within_ms
-        fixed = {
-            "tenant_id": tenant_id,
-            "livemode": livemode,
-            "app_version": app_version,
-            "type": PLACE_ORDER,
-        }
+        deployment: Deployment = {"tenant_id": tenant_id, "livemode": livemode, "app_version": app_version}
+        self._deployment = deployment
+        fixed = {**deployment, "type": PLACE_ORDER}
+        header = frame_header(schema_id)
+        self._write = compile_record(
+            load_schema(COMMANDS_SUBJECT), {kind.__name__: kind for kind in get_args(CommandBody)}, header
+        ).write
         self._writers: dict[str, Callable[..., bytes]] = {
             channel.name: specialise(
                 load_schema(COMMANDS_SUBJECT),
                 constants={**fixed, "channel": channel.name, "origin.topic": channel.topic.name},
                 parameters=_VARYING,
                 branches={"body": PLACE_ORDER},
-                prefix=frame_header(schema_id),
+                prefix=header,
             ).write
             for channel in CHANNELS.values()
         }
 
     def command(self, intent: Intent, resolved: Resolved) -> Framed:
         """The command of ``intent`` for the account and subscription that it was resolved to."""
+        if intent.change is not None:
+            return self._changing(intent, resolved)
         account_id, subscription_id = resolved.account_id, resolved.subscription_id
         topic, partition, offset = intent.origin_topic, intent.origin_partition, intent.origin_offset
         command_id = _command_id(intent, subscription_id)
@@ -132,8 +146,20 @@ class Normalizer:
             account_id, partition_of(account_id, self._partitions), account_id.encode(), value, command_id
         )
 
+    def _changing(self, intent: Intent, resolved: Resolved) -> Framed:
+        command = command_of(intent, resolved, decide_within_ms=self._decide_within_ms, **self._deployment)
+        account_id = command.account_id
+        return Framed(
+            account_id,
+            partition_of(account_id, self._partitions),
+            account_id.encode(),
+            self._write(command),
+            command.command_id,
+            command.type.encode(),
+        )
 
-def order_command(
+
+def command_of(
     intent: Intent,
     resolved: Resolved,
     *,
@@ -144,13 +170,19 @@ def order_command(
 ) -> Command:
     """The command of ``intent`` as a value."""
     origin = Origin(intent.origin_topic, intent.origin_partition, intent.origin_offset)
+    subscription_id, change = resolved.subscription_id, intent.change
+    if change is None:
+        digest = content_digest(subscription_id, intent)
+    else:
+        digest = change_digest(subscription_id, change)
+    body = _order(intent) if change is None else change
     return Command(
         tenant_id=tenant_id,
         livemode=livemode,
-        command_id=_command_id(intent, resolved.subscription_id),
-        type=PLACE_ORDER,
+        command_id=_command_id(intent, subscription_id),
+        type=type(body).__name__,
         account_id=resolved.account_id,
-        subscription_id=resolved.subscription_id,
+        subscription_id=subscription_id,
         channel=intent.channel,
         source=intent.source,
         source_ref=intent.reference,
@@ -163,23 +195,29 @@ def order_command(
         correlation_id=correlation_id_of(origin.topic, origin.partition, origin.offset),
         causation_id=None,
         purchase_order_ref=None,
-        digest=content_digest(resolved.subscription_id, intent),
+        digest=digest,
         app_version=app_version,
         traceparent=intent.traceparent,
-        body=PlaceOrder(
-            plan=intent.plan,
-            seats=intent.seats,
-            modules=intent.modules,
-            effective=intent.effective,
-            payment_method=intent.payment_method,
-            requested_by=intent.requested_by,
-            requested_at=intent.requested_at,
-            unavailable=intent.unavailable,
-            validate_only=intent.validate_only,
-        ),
+        body=body,
+    )
+
+
+def _order(intent: Intent) -> PlaceOrder:
+    return PlaceOrder(
+        plan=intent.plan,
+        seats=intent.seats,
+        modules=intent.modules,
+        effective=intent.effective,
+        payment_method=intent.payment_method,
+        requested_by=intent.requested_by,
+        requested_at=intent.requested_at,
+        unavailable=intent.unavailable,
+        validate_only=intent.validate_only,
     )
 
 
 def _command_id(intent: Intent, subscription_id: str) -> str:
     kind = "validate" if intent.validate_only else "order"
+    if intent.change is not None:
+        kind = "standing"
     return order_command_id(intent.channel, intent.source, intent.reference, subscription_id, kind)

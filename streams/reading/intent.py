@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from tierline.domain.commands import ChangeStanding
 from tierline.domain.outcome import Dead
 from tierline.kit.records import Record
 
@@ -28,8 +29,9 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     subscription is only checked if somebody knows it. ``plan`` is Tierline's id where the catalog knows
     the channel's word for it. ``effective``: now, next_cycle, a date or an instant. ``unavailable``:
     paths of payload fields that ask for something not built yet. ``field``: path of the payload field
-    that names the subscription, else the account. ``due_from``: where a channel takes silence for a yes, when
-    that time began. A Struct, not a dataclass: one is made for every record.
+    that names the subscription, else the account. ``due_from``: where a channel takes silence for a yes,
+    when that time began. ``change``: what is asked for instead of an order.
+    A Struct, not a dataclass: one is made for every record.
     """
 
     channel: str
@@ -56,6 +58,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     traceparent: str | None
     field: str
     due_from: int | None = None
+    change: ChangeStanding | None = None
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
@@ -136,6 +139,11 @@ def content_digest(subscription_id: str, intent: Intent) -> str:
         )
     )
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def change_digest(subscription_id: str, change: ChangeStanding) -> str:
+    """Hex SHA-256 of a change that is no order; when it happened does not count."""
+    return hashlib.sha256(_FIELD.join((subscription_id, change.standing)).encode()).hexdigest()
 
 
 def reference_of_content(parts: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from streams.normalizing.normalize import order_command
+from streams.normalizing.normalize import command_of
 from streams.normalizing.resolve import RefRow, Resolved, Unknown, resolve_record
 from streams.pipeline import CHANNELS, read_intents
 from streams.reading.intent import Intent, PlanNames, Reading, Unreadable
@@ -149,7 +149,7 @@ def _result(intent: Intent, resolution: Resolved | Unknown | Dead) -> dict[str, 
         case Unknown(refs):
             return {"unknown": list(refs), "field": intent.field}
         case Resolved():
-            command = order_command(intent, resolution, **DEPLOYMENT)
+            command = command_of(intent, resolution, **DEPLOYMENT)
             return {"command": asdict(command)}
 
 

@@ -167,6 +167,7 @@ def envelope(
         app_version=command.app_version,
         traceparent=command.traceparent,
         body=event.body,
+        decide_by=command.decide_by,
     )
 
 

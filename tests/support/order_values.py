@@ -14,6 +14,7 @@ from typing import Any
 from tierline.domain.calendar import Interval
 from tierline.domain.catalog import Catalog, Plan, Price, Tier
 from tierline.domain.commands import (
+    ChangeStanding,
     Command,
     CommandBody,
     Contract,
@@ -23,6 +24,8 @@ from tierline.domain.commands import (
     Origin,
     PlaceOrder,
     RecordPaymentResult,
+    RejectOrder,
+    ReleaseOrder,
 )
 from tierline.domain.cycles import Cycle
 from tierline.domain.identity import (
@@ -31,6 +34,7 @@ from tierline.domain.identity import (
     order_id_of,
     payment_id_of,
     payment_result_command_id,
+    uuid_of,
 )
 from tierline.domain.policy import Override, Policy, Rule, Severity
 
@@ -169,6 +173,38 @@ def an_order(
         account_id=account_id,
         subscription_id=subscription_id,
     )
+
+
+def a_change(standing: str, told_at: int = NOON, *, offset: int = 0, reference: str = "op-1") -> Command:
+    """The marketplace says that sub_88 got another standing at ``told_at``."""
+    return _command(
+        ChangeStanding(standing, told_at),
+        order_command_id("marketplace", "main", reference, SUBSCRIPTION, "standing"),
+        ("marketplace", "main", reference),
+        Origin("orders.marketplace.v1", 0, offset),
+        told_at + 500,
+        account_id=ACCOUNT,
+        subscription_id=SUBSCRIPTION,
+    )
+
+
+def a_review(body: ReleaseOrder | RejectOrder, *, offset: int = 0) -> Command:
+    """A person releases or rejects an order."""
+    command = _command(
+        body,
+        uuid_of("command", type(body).__name__, body.order_id, str(offset)),
+        ("portal", "main", "PO-1"),
+        Origin("cli:orders", 0, offset),
+        NOON + MINUTE,
+        account_id=ACCOUNT,
+        subscription_id=SUBSCRIPTION,
+    )
+    return replace(command, actor="ops")
+
+
+def due(command: Command, by: int) -> Command:
+    """The same command of a sender that takes silence for a yes after ``by``."""
+    return replace(command, decide_by=by)
 
 
 def order_of(command: Command, attempt: int = 1) -> str:

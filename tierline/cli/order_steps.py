@@ -135,6 +135,10 @@ def _conflict(_step: Row, body: Row) -> str:
     return f"an order from {body['winner_channel']} came first"
 
 
+def _released(step: Row, body: Row) -> str:
+    return f"by {step['actor'] or 'an operator'}: {body['reason']}"
+
+
 def _completed(body: Row, summed_up: Mapping[str, Row]) -> str:
     if body.get("reason"):
         return f"{body['reason']}: nothing had to change, nothing was charged"
@@ -180,6 +184,7 @@ _STEPS: dict[str, tuple[str, Callable[[Row, Row], str], Callable[[Row, Row], str
     "RefundRequested": ("refund asked", _amount, _GATEWAY),
     "PaymentRefunded": ("refunded", _amount, _GATEWAY),
     "CreditGranted": ("credit", _amount, _nothing),
+    "OrderReleased": ("released", _released, _nothing),
 }
 
 

@@ -135,6 +135,8 @@ def _next_commands(story: OrderStory) -> Iterator[str]:
     for other in (order["superseded_by"], order["conflict_with"]):
         if other is not None:
             yield f"tierline orders show {other}"
+    if order["state"] == "ON_HOLD":
+        yield f"tierline orders release {order['order_id']} --reason …"
     for table in ("audit_entry", "tier_history") if story.visible_at else ("audit_entry",):
         where = f"order_id = '{order['order_id']}' order by position"
         yield f'tierline psql -c "select * from {table} where {where}"'

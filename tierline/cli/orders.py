@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tierline.cli.options import Data, Json
+from tierline.cli.order_review import reject, release
 
 if TYPE_CHECKING:
     from tierline.cli.order_view import OrderStory
     from tierline.kit.database import Connection
 
-app = typer.Typer(no_args_is_help=True, help="Look at orders.", rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True, help="Look at orders, and decide those on hold.", rich_markup_mode=None
+)
+app.command("release")(release)
+app.command("reject")(reject)
 
 
 @app.command("show")
@@ -72,10 +77,10 @@ def _connected(data: Any) -> Connection:
     return connect(load_settings(data).database_url, "tierline-cli")
 
 
-def _story(connection: Connection, beginning: str) -> OrderStory:
+def the_order(connection: Connection, beginning: str) -> dict[str, Any]:
+    """The only order whose id begins so. Raises CommandError where there is none, or more than one."""
     from projections import read
     from tierline.cli.errors import CommandError
-    from tierline.cli.order_view import OrderStory
 
     try:
         orders = read.orders_by_id(connection, beginning)
@@ -87,10 +92,17 @@ def _story(connection: Connection, beginning: str) -> OrderStory:
                 f"There is no order {beginning}.", "By reference: tierline orders find --channel … --ref …"
             )
         case [order]:
-            pass
+            return order
         case _:
             ids = "\n".join(f"tierline orders show {order['order_id']}" for order in orders)
             raise CommandError(f"More than one order begins with {beginning}.", ids)
+
+
+def _story(connection: Connection, beginning: str) -> OrderStory:
+    from projections import read
+    from tierline.cli.order_view import OrderStory
+
+    order = the_order(connection, beginning)
     steps = read.timeline(connection, order["order_id"])
     return OrderStory(
         order=order,

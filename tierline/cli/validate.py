@@ -93,6 +93,14 @@ def _told(reading: Reading | Unreadable, catalog: Catalog) -> dict[str, Any]:
 
 
 def _intent(intent: Intent, catalog: Catalog) -> dict[str, Any]:
+    if intent.change is not None:
+        return {
+            "reference": intent.reference,
+            "source": intent.source,
+            "subscription": intent.subscription_ref,
+            "standing": intent.change.standing,
+            "would_be_rejected": [],
+        }
     rejections: list[dict[str, str | None]] = [
         {"code": "NOT_AVAILABLE_YET", "field": field} for field in intent.unavailable
     ]
@@ -122,14 +130,25 @@ def _lines(told: Mapping[str, Any], *, numbered: bool) -> Iterator[str]:
         yield f"  {dead['text']}"
         return
     intents = told["intents"]
-    yield f"{number}{'one order' if len(intents) == 1 else f'{len(intents)} orders'}"
+    if "standing" in intents[0]:
+        yield from _standing_lines(number, intents[0])
+    else:
+        yield f"{number}{'one order' if len(intents) == 1 else f'{len(intents)} orders'}"
     for position, intent in enumerate(intents, 1):
         if len(intents) > 1:
             yield f"order {position}"
-        yield from _intent_lines(intent)
+        if "standing" not in intent:
+            yield from _intent_lines(intent)
     if told["unknown_fields"]:
         yield f"  Unknown fields, tolerated and not read: {told['unknown_fields']}."
     yield f"  {CHECKED_LATER}"
+
+
+def _standing_lines(number: str, change: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{number}one change of standing"
+    yield f"  reference       {change['reference']} from {change['source']}"
+    yield f"  subscription    {change['subscription']}"
+    yield f"  standing        {change['standing']}"
 
 
 def _intent_lines(intent: Mapping[str, Any]) -> Iterator[str]:

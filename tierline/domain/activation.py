@@ -13,7 +13,7 @@ from tierline.domain.events import (
     QuoteIssued,
     TierChanged,
 )
-from tierline.domain.subscription import ActiveSubscription
+from tierline.domain.subscription import GOOD, ActiveSubscription
 
 
 def completing_events(
@@ -41,6 +41,9 @@ def _tier_change(now: ActiveSubscription, quote: QuoteIssued) -> TierChanged:
 
 
 def _entitlements(now: ActiveSubscription, quote: QuoteIssued) -> EntitlementsChanged:
+    """A suspended subscription gets what the quote gives when it is given back."""
+    if now.standing != GOOD:
+        return EntitlementsChanged((), (), now.limits)
     return EntitlementsChanged(
         on=tuple(feature for feature in quote.features if feature not in now.features),
         off=tuple(feature for feature in now.features if feature not in quote.features),

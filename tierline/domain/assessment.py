@@ -11,6 +11,7 @@ from tierline.domain.pending import Meeting, meet, reasons_of_meeting
 from tierline.domain.policy import FAIL, Policy, Severity
 from tierline.domain.proposal import Asked, Impossible, Proposal, Unchanged, proposal_of
 from tierline.domain.reasons import REASONS, ReasonCode
+from tierline.domain.standing import reasons_of_standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,9 @@ class Assessment:
 def assess(order: Asked, policy: Policy) -> Assessment:
     """Read the order, see what it meets, put the rules to it."""
     strictness = policy.strictness(order.command.channel, order.account.segment)
-    proposal, meeting = proposal_of(order), meet(order.subscription, order.command)
+    proposal, meeting = proposal_of(order), meet(order.subscription, order.command, order.request)
     found = findings_of(order, proposal)
-    always = reasons_of_meeting(meeting, order.command.received_at)
+    always = reasons_of_meeting(meeting, order.command.received_at) + reasons_of_standing(order.subscription)
     if isinstance(proposal, Impossible):
         always += proposal.reasons
     told = [_told(reason, Severity.REJECT) for reason in always]

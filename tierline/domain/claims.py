@@ -28,6 +28,8 @@ from tierline.domain.events import (
     OrderHeld,
     OrderReceived,
     OrderRejected,
+    OrderReleased,
+    OrderReviewRefused,
     OrderSuperseded,
     PaymentCaptureRequested,
     PaymentRequested,
@@ -193,7 +195,7 @@ def _own_outcome(
         match event.body:
             case SubscriptionOpened():
                 return OPENED, ()
-            case SubscriptionOpeningRejected(reasons=reasons):
+            case SubscriptionOpeningRejected(reasons=reasons) | OrderReviewRefused(reasons=reasons):
                 return REJECTED, tuple(reason.code for reason in reasons)
             case _:
                 continue
@@ -224,6 +226,7 @@ def _reason_codes(body: EventBody) -> tuple[str, ...]:
 
 _OUTCOMES: Mapping[type, str] = {
     OrderReceived: RECEIVED,
+    OrderReleased: RECEIVED,
     OrderHeld: HELD,
     PaymentRequested: AWAITING_PAYMENT,
     PaymentCaptureRequested: CAPTURING,

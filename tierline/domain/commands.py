@@ -116,7 +116,36 @@ class RecordPaymentResult:
     currency: str
 
 
-CommandBody = OpenSubscription | PlaceOrder | RecordPaymentResult
+@dataclass(frozen=True, slots=True)
+class ChangeStanding:
+    """Suspend a subscription, give it back, or end it: ``standing`` suspended, good or ended.
+
+    ``told_at`` is when it happened at the sender; of two changes the one that happened later counts.
+    """
+
+    standing: str
+    told_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOrder:
+    """Decide an order that is on hold, without the rules that hold. ``reason``: a person's words."""
+
+    order_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectOrder:
+    """Reject an order that is on hold. ``reason``: a person's words, which the channel is told."""
+
+    order_id: str
+    reason: str
+
+
+CommandBody = (
+    OpenSubscription | PlaceOrder | RecordPaymentResult | ChangeStanding | ReleaseOrder | RejectOrder
+)
 
 
 @dataclass(frozen=True, slots=True)

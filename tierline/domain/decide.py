@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from tierline.domain.commands import Command, OpenSubscription, PlaceOrder, RecordPaymentResult
+from tierline.domain.commands import (
+    ChangeStanding,
+    Command,
+    OpenSubscription,
+    PlaceOrder,
+    RecordPaymentResult,
+    RejectOrder,
+    ReleaseOrder,
+)
 from tierline.domain.context import Context
 from tierline.domain.events import Event
 from tierline.domain.openings import decide_opening
 from tierline.domain.orders import decide_order
 from tierline.domain.payment_results import decide_payment_result
+from tierline.domain.review import decide_rejection, decide_release
+from tierline.domain.standing import decide_standing
 from tierline.domain.state import State
 
 
@@ -26,5 +36,11 @@ def decide(state: State, command: Command, context: Context) -> tuple[Event, ...
             return decide_order(state, command, order, context)
         case RecordPaymentResult() as result:
             return decide_payment_result(state, command, result, context)
+        case ChangeStanding() as change:
+            return decide_standing(state, command, change, context)
+        case ReleaseOrder() as release:
+            return decide_release(state, command, release, context)
+        case RejectOrder() as rejection:
+            return decide_rejection(state, command, rejection, context)
         case _ as unknown:
             assert_never(unknown)

@@ -320,6 +320,43 @@ class CreditGranted:
     currency: str
 
 
+@dataclass(frozen=True, slots=True)
+class StandingChanged:
+    """The subscription was suspended, given back (good) or ended; ``told_at``: when, at who said so."""
+
+    from_standing: str
+    to_standing: str
+    told_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperationIgnored:
+    """A change of standing or period that changed nothing, and why.
+
+    ``operation``: the command's type; ``told_at``: when it happened, at who said so.
+    """
+
+    operation: str
+    told_at: int
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReleased:
+    """A person let an order on hold be decided; ``reason`` is what they said."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReviewRefused:
+    """A person's release or rejection (``action``) of an order had no effect, and why."""
+
+    action: str
+    review_of: str
+    reasons: tuple[Reason, ...]
+
+
 EventBody = (
     AccountOpened
     | SubscriptionOpened
@@ -347,6 +384,10 @@ EventBody = (
     | OrderCompleted
     | OrderFailed
     | CreditGranted
+    | StandingChanged
+    | OperationIgnored
+    | OrderReleased
+    | OrderReviewRefused
 )
 
 StreamKind = Literal["account", "subscription"]
@@ -385,6 +426,7 @@ class RecordedEvent:
     ``version`` counts within ``stream_id`` from 1; ``position`` counts within ``partition`` from 0;
     ``decision_index`` runs from 0 to ``decision_count`` - 1 over the events of one decision.
     ``attempt`` and ``digest`` are those of the command, so that claims can be rebuilt from events.
+    ``decide_by``: when the command had to be decided, for a sender that takes silence for a yes.
     """
 
     tenant_id: str
@@ -425,3 +467,4 @@ class RecordedEvent:
     app_version: str
     traceparent: str | None
     body: EventBody
+    decide_by: int | None = None

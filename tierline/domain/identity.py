@@ -41,6 +41,11 @@ def payment_result_command_id(payment_id: str, status: str) -> str:
     return uuid_of("command", "payment-result", payment_id, status)
 
 
+def review_command_id(kind: str, order_id: str, position: int) -> str:
+    """Identity of a person's decision about an order: one per kind and hold (``position`` of its event)."""
+    return uuid_of("command", kind, order_id, str(position))
+
+
 def order_id_of(command_id: str, attempt: int) -> str:
     """The order that attempt ``attempt`` (from 1) of a command makes."""
     return uuid_of("order", command_id, str(attempt))

@@ -17,6 +17,7 @@ from tierline.domain.events import (
     OrderHeld,
     OrderReceived,
     OrderRejected,
+    OrderReleased,
     OrderValidated,
     PaymentRequested,
     QuoteIssued,
@@ -24,12 +25,14 @@ from tierline.domain.events import (
 )
 from tierline.domain.identity import payment_id_of, uuid_of
 from tierline.domain.invariant import BrokenInvariant
+from tierline.domain.moments import text_of_ms
 from tierline.domain.pending import Conflict, superseded_by_accepted, superseded_by_held
 from tierline.domain.proposal import Target, Unchanged, asked
 from tierline.domain.quoting import issue_quote
 from tierline.domain.reasons import ReasonCode
 from tierline.domain.state import State, addressed
 
+ALREADY_ACCEPTED = ReasonCode.MARKETPLACE_ALREADY_ACCEPTED
 FIRST_PAYMENT = 1
 GATEWAY = "gateway"
 
@@ -46,13 +49,13 @@ def decide_order(state: State, command: Command, request: PlaceOrder, context: C
         case Repeat(claim=claim):
             return (_duplicate(claim),)
         case ReferenceReused(claim=claim, order_id=order_id):
-            return _reference_reused(order_id, claim, request)
+            return _reference_reused(order_id, claim, command, request, context)
         case NewAttempt(order_id=order_id):
             order = asked(account, subscription, context.catalog, command, request)
             assessment = assess(order, context.policy)
             if order_id is None:
                 return _answered(assessment, context)
-            return _placed(order_id, assessment, context)
+            return placed(order_id, _received(request), assessment, context)
 
 
 def _duplicate(claim: Claim) -> Event:
@@ -60,22 +63,39 @@ def _duplicate(claim: Claim) -> Event:
     return Event("subscription", DuplicateOrderIgnored(claim.outcome, reasons), claim.order_id)
 
 
-def _reference_reused(order_id: str, claim: Claim, request: PlaceOrder) -> tuple[Event, ...]:
+def _reference_reused(
+    order_id: str, claim: Claim, command: Command, request: PlaceOrder, context: Context
+) -> tuple[Event, ...]:
     reason = Reason(ReasonCode.REFERENCE_REUSED, f"the order that has it is {claim.outcome}")
-    return about(order_id, _received(request), *_rejection((reason,)))
+    accepted = accepted_by_silence(command, context)
+    ending = (OrderHeld((*accepted, reason)),) if accepted else _rejection((reason,))
+    return about(order_id, _received(request), *ending)
 
 
-def _placed(order_id: str, assessment: Assessment, context: Context) -> tuple[Event, ...]:
-    received = _received(assessment.order.request)
+def accepted_by_silence(command: Command, context: Context) -> tuple[Reason, ...]:
+    """Why it is too late to reject the order: its sender has taken silence for a yes; () if it is not."""
+    if command.decide_by is None or context.now <= command.decide_by:
+        return ()
+    return (Reason(ALREADY_ACCEPTED, f"it had to be decided by {text_of_ms(command.decide_by)}"),)
+
+
+def placed(
+    order_id: str, arrival: OrderReceived | OrderReleased, assessment: Assessment, context: Context
+) -> tuple[Event, ...]:
+    """The decision about an order that arrives: from a channel, or from being on hold."""
     validated = OrderValidated(assessment.verdicts, validate_only=False)
+    accepted_there = accepted_by_silence(assessment.order.command, context)
+    if assessment.failing and accepted_there:
+        return about(order_id, arrival, OrderHeld(accepted_there + assessment.failing))
     if assessment.rejecting:
         conflict = _conflict(assessment)
-        return about(order_id, received, *conflict, validated, *_rejection(assessment.failing))
+        return about(order_id, arrival, *conflict, validated, *_rejection(assessment.failing))
     if assessment.holding:
-        superseded = superseded_by_held(assessment.meeting, order_id)
-        return superseded + about(order_id, received, OrderHeld(assessment.holding))
+        is_kept = assessment.order.command.decide_by is not None
+        superseded = () if is_kept else superseded_by_held(assessment.meeting, order_id)
+        return superseded + about(order_id, arrival, OrderHeld(assessment.holding))
     superseded = superseded_by_accepted(assessment.meeting, order_id)
-    accepted = superseded + about(order_id, received, validated)
+    accepted = superseded + about(order_id, arrival, validated)
     match assessment.proposal:
         case Unchanged():
             return accepted + about(order_id, _already_in_force(assessment))

@@ -6,6 +6,10 @@
 | on hold, received later | STALE_ORDER                      | the first wins: ORDER_CONFLICT   |
 | capture was asked for   | ORDER_IN_PROGRESS, send it later | ORDER_IN_PROGRESS, send it later |
 
+Orders on hold whose sender takes silence for a yes are not in the table: they are in nobody's way, and are
+superseded only by an accepted one of their sender that names everything they ask for. While such an order is
+unpaid, a newer one of its sender is ORDER_IN_PROGRESS.
+
 A newer order supersedes only what it can replace: once accepted, everything that is pending; once on hold
 itself, only another order on hold, because a running order must not die for one that may never be
 accepted; rejected, nothing.
@@ -16,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tierline.domain.about import about
-from tierline.domain.commands import Command
+from tierline.domain.commands import Command, PlaceOrder
 from tierline.domain.events import Event, OrderSuperseded, PaymentVoidRequested, Reason
 from tierline.domain.moments import text_of_ms
 from tierline.domain.reasons import ReasonCode
@@ -37,6 +41,7 @@ class Clear:
 
     live: LiveOrder | None
     held: OnHold | None
+    replaced: tuple[OnHold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,10 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class InProgress:
-    """An order is past its point of no return."""
+    """An order is past its point of no return, or its sender counts it as accepted."""
 
     order: OrderFacts
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +69,19 @@ class Overtaken:
 Meeting = Clear | Conflict | InProgress | Overtaken
 
 
-def meet(subscription: ActiveSubscription, command: Command) -> Meeting:
+def meet(subscription: ActiveSubscription, command: Command, request: PlaceOrder) -> Meeting:
     """What the order of ``command`` meets on its subscription."""
     live, held = subscription.live, subscription.held
     if isinstance(live, Capturing):
-        return InProgress(live.order)
+        return InProgress(live.order, "its payment is being captured")
     for pending in (live, held):
         if pending is not None and not _same_sender(pending.order, command):
             return Conflict(pending.order)
     if held is not None and command.received_at < held.order.received_at:
         return Overtaken(held.order)
-    return Clear(live, held)
+    if live is not None and live.order.decide_by is not None:
+        return InProgress(live.order, "its payment is being collected")
+    return Clear(live, held, tuple(hold for hold in subscription.kept if _replaces(command, request, hold)))
 
 
 def reasons_of_meeting(meeting: Meeting, received_at: int) -> tuple[Reason, ...]:
@@ -81,8 +89,8 @@ def reasons_of_meeting(meeting: Meeting, received_at: int) -> tuple[Reason, ...]
     match meeting:
         case Conflict(winner=winner):
             return (Reason(ReasonCode.ORDER_CONFLICT, f"an order from {winner.channel} came first"),)
-        case InProgress():
-            return (Reason(ReasonCode.ORDER_IN_PROGRESS, "its payment is being captured"),)
+        case InProgress(detail=detail):
+            return (Reason(ReasonCode.ORDER_IN_PROGRESS, detail),)
         case Overtaken(order=order):
             detail = f"received {text_of_ms(received_at)}, the order on hold {text_of_ms(order.received_at)}"
             return (Reason(ReasonCode.STALE_ORDER, detail),)
@@ -95,6 +103,8 @@ def superseded_by_accepted(meeting: Meeting, order_id: str) -> tuple[Event, ...]
     if not isinstance(meeting, Clear):
         return ()
     events = superseded_by_held(meeting, order_id)
+    for hold in meeting.replaced:
+        events += about(hold.order.order_id, OrderSuperseded(order_id))
     live = meeting.live
     if live is None:
         return events
@@ -109,6 +119,16 @@ def superseded_by_held(meeting: Meeting, order_id: str) -> tuple[Event, ...]:
     if not isinstance(meeting, Clear) or meeting.held is None:
         return ()
     return about(meeting.held.order.order_id, OrderSuperseded(order_id))
+
+
+def _replaces(command: Command, request: PlaceOrder, hold: OnHold) -> bool:
+    """Whether the order was taken in after that one on hold, and names everything it asks for."""
+    asked = hold.request
+    if not _same_sender(hold.order, command) or command.received_at < hold.order.received_at:
+        return False
+    return (asked.plan is None or request.plan is not None) and (
+        asked.seats is None or request.seats is not None
+    )
 
 
 def _same_sender(order: OrderFacts, command: Command) -> bool:

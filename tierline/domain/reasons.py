@@ -21,10 +21,14 @@ class ReasonCode(StrEnum):
     COMMITMENT_REMAINING = "COMMITMENT_REMAINING"
     CONTRACT_ENDS_FIRST = "CONTRACT_ENDS_FIRST"
     EXTERNAL_REF_TAKEN = "EXTERNAL_REF_TAKEN"
+    MARKETPLACE_ALREADY_ACCEPTED = "MARKETPLACE_ALREADY_ACCEPTED"
     NOT_AN_UPGRADE = "NOT_AN_UPGRADE"
     NOT_AVAILABLE_YET = "NOT_AVAILABLE_YET"
+    OPERATION_OVERTAKEN = "OPERATION_OVERTAKEN"
+    OPERATION_REPEATED = "OPERATION_REPEATED"
     ORDER_CONFLICT = "ORDER_CONFLICT"
     ORDER_IN_PROGRESS = "ORDER_IN_PROGRESS"
+    ORDER_NOT_ON_HOLD = "ORDER_NOT_ON_HOLD"
     PAYMENT_DECLINED = "PAYMENT_DECLINED"
     PAYMENT_MISMATCH = "PAYMENT_MISMATCH"
     PERIOD_NOT_CURRENT = "PERIOD_NOT_CURRENT"
@@ -32,10 +36,14 @@ class ReasonCode(StrEnum):
     PLAN_UNKNOWN = "PLAN_UNKNOWN"
     PRICE_REFUSED = "PRICE_REFUSED"
     REFERENCE_REUSED = "REFERENCE_REUSED"
+    REJECTED_BY_OPERATOR = "REJECTED_BY_OPERATOR"
     SEATS_OUT_OF_RANGE = "SEATS_OUT_OF_RANGE"
     STALE_ORDER = "STALE_ORDER"
+    STANDING_IN_FORCE = "STANDING_IN_FORCE"
     SUBSCRIPTION_DATA_INVALID = "SUBSCRIPTION_DATA_INVALID"
+    SUBSCRIPTION_ENDED = "SUBSCRIPTION_ENDED"
     SUBSCRIPTION_EXISTS = "SUBSCRIPTION_EXISTS"
+    SUBSCRIPTION_SUSPENDED = "SUBSCRIPTION_SUSPENDED"
     SUPERSEDED = "SUPERSEDED"
 
 
@@ -95,6 +103,13 @@ REASONS: dict[ReasonCode, ReasonText] = {
         "Find the subscription that holds the reference and correct one of the two.",
         retry=False,
     ),
+    ReasonCode.MARKETPLACE_ALREADY_ACCEPTED: ReasonText(
+        "tierline",
+        "Your order was accepted and is being checked.",
+        "Remove the cause that stands beside it, then tierline orders release; where it cannot be removed, "
+        "undo the change in the marketplace.",
+        retry=False,
+    ),
     ReasonCode.NOT_AN_UPGRADE: ReasonText(
         "channel",
         "The chosen plan is lower than the current one.",
@@ -105,6 +120,18 @@ REASONS: dict[ReasonCode, ReasonText] = {
         "channel",
         "Part of this order is not available yet.",
         "The detail names the field; send the order without it.",
+        retry=False,
+    ),
+    ReasonCode.OPERATION_OVERTAKEN: ReasonText(
+        "channel",
+        "A later change of this subscription was already taken in.",
+        "Nothing to do: what happened later counts.",
+        retry=False,
+    ),
+    ReasonCode.OPERATION_REPEATED: ReasonText(
+        "channel",
+        "This change was taken in before.",
+        "Nothing to do.",
         retry=False,
     ),
     ReasonCode.ORDER_CONFLICT: ReasonText(
@@ -118,6 +145,12 @@ REASONS: dict[ReasonCode, ReasonText] = {
         "An order for this subscription is being completed.",
         "Send the order under a new reference when the one in progress has ended.",
         retry=True,
+    ),
+    ReasonCode.ORDER_NOT_ON_HOLD: ReasonText(
+        "tierline",
+        "This order is not on hold.",
+        "Look at the order: tierline orders show; only an order on hold can be released or rejected.",
+        retry=False,
     ),
     ReasonCode.PAYMENT_DECLINED: ReasonText(
         "customer",
@@ -161,6 +194,12 @@ REASONS: dict[ReasonCode, ReasonText] = {
         "The channel sends the order under a new reference.",
         retry=False,
     ),
+    ReasonCode.REJECTED_BY_OPERATOR: ReasonText(
+        "tierline",
+        "The order was declined after it was checked.",
+        "Nothing to do; the detail is what the person said who rejected it.",
+        retry=False,
+    ),
     ReasonCode.SEATS_OUT_OF_RANGE: ReasonText(
         "channel",
         "The number of seats is not possible.",
@@ -173,10 +212,22 @@ REASONS: dict[ReasonCode, ReasonText] = {
         "Nothing to do, unless the customer wants the older order: then send it under a new reference.",
         retry=False,
     ),
+    ReasonCode.STANDING_IN_FORCE: ReasonText(
+        "channel",
+        "Nothing had to change.",
+        "Nothing to do.",
+        retry=False,
+    ),
     ReasonCode.SUBSCRIPTION_DATA_INVALID: ReasonText(
         "channel",
         "The subscription data is not consistent.",
         "The detail names the field; correct the line and import it again.",
+        retry=False,
+    ),
+    ReasonCode.SUBSCRIPTION_ENDED: ReasonText(
+        "customer",
+        "This subscription has ended.",
+        "The customer buys a new subscription; an ended one is not opened again.",
         retry=False,
     ),
     ReasonCode.SUBSCRIPTION_EXISTS: ReasonText(
@@ -184,6 +235,13 @@ REASONS: dict[ReasonCode, ReasonText] = {
         "The subscription exists already.",
         "Compare the line with the subscription; an existing one is changed by orders, not by import.",
         retry=False,
+    ),
+    ReasonCode.SUBSCRIPTION_SUSPENDED: ReasonText(
+        "customer",
+        "This subscription is suspended, so its plan cannot be changed.",
+        "The customer settles the payment where it was bought, which reinstates it; then the channel sends "
+        "the order under a new reference.",
+        retry=True,
     ),
     ReasonCode.SUPERSEDED: ReasonText(
         "channel", "A newer order replaced this one.", "Nothing to do.", retry=False

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tierline.domain.commands import Contract, InvoicedRow
 from tierline.domain.events import BilledItem, Limit, OrderReceived, QuoteIssued
+
+GOOD = "good"
+SUSPENDED = "suspended"
+ENDED = "ended"
 
 
 class PaymentStage(StrEnum):
@@ -42,13 +46,14 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """Who ordered, and when the broker took it in (ms)."""
+    """Who ordered, when the broker took it in (ms), and by when it had to be decided, if at all."""
 
     order_id: str
     channel: str
     source: str
     source_ref: str
     received_at: int
+    decide_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +136,12 @@ class NoSubscription:
 class ActiveSubscription:
     """A subscription with what is in force and what is under way.
 
-    ``live`` is the one order past validation; ``held`` the one that a rule parked before it.
+    ``live`` is the one order past validation; ``held`` the one that a rule parked before it; ``kept`` are
+    those on hold whose sender takes silence for a yes: no newer order takes their place there.
     ``accepted_at`` is the ``received_at`` of the newest order that was ever accepted, ms.
+
+    ``standing``: good, suspended or ended; ``standing_told_at``: when that happened, ms. While suspended,
+    ``withheld_…`` are what the plan gives and ``features`` and ``limits`` are empty.
     """
 
     account_id: str
@@ -151,6 +160,22 @@ class ActiveSubscription:
     live: LiveOrder | None = None
     accepted_at: int | None = None
     payments: tuple[Payment, ...] = ()
+    kept: tuple[OnHold, ...] = ()
+    standing: str = GOOD
+    standing_told_at: int | None = None
+    withheld_features: tuple[str, ...] = ()
+    withheld_limits: tuple[Limit, ...] = ()
+
+    def on_hold(self, order_id: str) -> OnHold | None:
+        """The order of that id where it is on hold."""
+        holds = self.kept if self.held is None else (self.held, *self.kept)
+        return next((hold for hold in holds if hold.order.order_id == order_id), None)
+
+    def without_hold(self, order_id: str | None) -> ActiveSubscription:
+        """The same without that order among those on hold."""
+        held = None if self.held is None or self.held.order.order_id == order_id else self.held
+        kept = tuple(hold for hold in self.kept if hold.order.order_id != order_id)
+        return replace(self, held=held, kept=kept)
 
     def payment(self, payment_id: str) -> Payment | None:
         """The payment of that id, as long as it is remembered."""

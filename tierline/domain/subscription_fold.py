@@ -12,11 +12,13 @@ from typing import Any
 from tierline.domain.events import (
     BillingScheduleAdjusted,
     EntitlementsChanged,
+    OperationIgnored,
     OrderCompleted,
     OrderFailed,
     OrderHeld,
     OrderReceived,
     OrderRejected,
+    OrderReleased,
     OrderSuperseded,
     PaymentAuthorized,
     PaymentCaptured,
@@ -29,11 +31,14 @@ from tierline.domain.events import (
     QuoteIssued,
     RecordedEvent,
     RefundRequested,
+    StandingChanged,
     SubscriptionOpened,
     TierChanged,
 )
+from tierline.domain.reasons import ReasonCode
 from tierline.domain.subscription import (
     SETTLED_STAGES,
+    SUSPENDED,
     ActiveSubscription,
     Arriving,
     Authorized,
@@ -84,33 +89,48 @@ def _opened(event: RecordedEvent, body: SubscriptionOpened) -> ActiveSubscriptio
 
 
 def _facts(event: RecordedEvent) -> OrderFacts:
-    return OrderFacts(event.order_id or "", event.channel, event.source, event.source_ref, event.received_at)
+    return OrderFacts(
+        event.order_id or "",
+        event.channel,
+        event.source,
+        event.source_ref,
+        event.received_at,
+        event.decide_by,
+    )
 
 
 def _received(now: ActiveSubscription, event: RecordedEvent, body: OrderReceived) -> ActiveSubscription:
     return replace(now, arriving=Arriving(_facts(event), body))
 
 
-def _rejected(now: ActiveSubscription, _: RecordedEvent, __: OrderRejected) -> ActiveSubscription:
-    return replace(now, arriving=None)
+def _rejected(now: ActiveSubscription, event: RecordedEvent, _: OrderRejected) -> ActiveSubscription:
+    return replace(now.without_hold(event.order_id), arriving=None)
 
 
 def _held(now: ActiveSubscription, _: RecordedEvent, __: OrderHeld) -> ActiveSubscription:
     if now.arriving is None:
         return now
-    return replace(now, arriving=None, held=OnHold(now.arriving.order, now.arriving.request))
+    hold = OnHold(now.arriving.order, now.arriving.request)
+    if hold.order.decide_by is not None:
+        return replace(now, arriving=None, kept=(*now.kept, hold))
+    return replace(now, arriving=None, held=hold)
+
+
+def _released(now: ActiveSubscription, event: RecordedEvent, _: OrderReleased) -> ActiveSubscription:
+    hold = now.on_hold(event.order_id or "")
+    if hold is None:
+        return now
+    return replace(now.without_hold(event.order_id), arriving=Arriving(hold.order, hold.request))
 
 
 def _superseded(now: ActiveSubscription, event: RecordedEvent, _: OrderSuperseded) -> ActiveSubscription:
-    if now.held is not None and now.held.order.order_id == event.order_id:
-        return replace(now, held=None)
-    return _without_live(now, event)
+    return _without_live(now.without_hold(event.order_id), event)
 
 
 def _quoted(now: ActiveSubscription, event: RecordedEvent, body: QuoteIssued) -> ActiveSubscription:
     if body.validate_only:
         return now
-    order = _facts(event)
+    order = _facts(event) if now.arriving is None else now.arriving.order
     return replace(now, arriving=None, live=Quoted(order, body), accepted_at=_newest(now, order))
 
 
@@ -197,11 +217,32 @@ def _completed(now: ActiveSubscription, event: RecordedEvent, _: OrderCompleted)
     if now.arriving is not None:
         accepted_at = _newest(now, now.arriving.order)
         return replace(now, arriving=None, accepted_at=accepted_at)
+    live = now.live
+    if now.standing == SUSPENDED and live is not None and live.order.order_id == event.order_id:
+        now = replace(now, withheld_features=live.quote.features, withheld_limits=live.quote.limits)
     return _without_live(now, event)
 
 
 def _failed(now: ActiveSubscription, event: RecordedEvent, _: OrderFailed) -> ActiveSubscription:
-    return _without_live(now, event)
+    return _without_live(now.without_hold(event.order_id), event)
+
+
+def _standing(now: ActiveSubscription, _: RecordedEvent, body: StandingChanged) -> ActiveSubscription:
+    """The entitlements that this switches follow as an event of their own."""
+    suspends = body.to_standing == SUSPENDED
+    return replace(
+        now,
+        standing=body.to_standing,
+        standing_told_at=body.told_at,
+        withheld_features=now.features if suspends else (),
+        withheld_limits=now.limits if suspends else (),
+    )
+
+
+def _ignored(now: ActiveSubscription, event: RecordedEvent, body: OperationIgnored) -> ActiveSubscription:
+    if event.reason_code != ReasonCode.STANDING_IN_FORCE:
+        return now
+    return replace(now, standing_told_at=body.told_at)
 
 
 def _without_live(now: ActiveSubscription, event: RecordedEvent) -> ActiveSubscription:
@@ -260,4 +301,7 @@ FOLDS: Mapping[type, Fold] = {
     BillingScheduleAdjusted: _scheduled,
     OrderCompleted: _completed,
     OrderFailed: _failed,
+    OrderReleased: _released,
+    StandingChanged: _standing,
+    OperationIgnored: _ignored,
 }

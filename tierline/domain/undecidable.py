@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tierline.domain.account import OpenAccount
 from tierline.domain.claims import Identity, Redelivery, Repeat
-from tierline.domain.commands import Command, OpenSubscription, RecordPaymentResult
+from tierline.domain.commands import ChangeStanding, Command, OpenSubscription, RecordPaymentResult
 from tierline.domain.outcome import Dead, DeadLetterClass
 from tierline.domain.payment_results import STATUSES
+from tierline.domain.standing import STANDINGS
 from tierline.domain.state import State
 from tierline.domain.subscription import ActiveSubscription
 
@@ -35,6 +36,13 @@ def undecidable(state: State, command: Command, identity: Identity) -> Dead | No
             "SUBSCRIPTION_UNKNOWN",
             "subscription_id",
             "the account has no such subscription",
+        )
+    if isinstance(command.body, ChangeStanding) and command.body.standing not in STANDINGS:
+        return Dead(
+            DeadLetterClass.CONTRACT,
+            "STANDING_UNKNOWN",
+            "body.standing",
+            f"a subscription's standing is one of {', '.join(STANDINGS)}",
         )
     if isinstance(command.body, RecordPaymentResult) and not isinstance(identity, Repeat):
         return _undecidable_result(subscription, command.body)

@@ -20,6 +20,7 @@ NEXT_STATE = {
     "OrderReceived": "RECEIVED",
     "OrderValidated": "VALIDATED",
     "OrderHeld": "ON_HOLD",
+    "OrderReleased": "RECEIVED",
     "PaymentRequested": "AWAITING_PAYMENT",
     "PaymentAuthorized": "AUTHORIZED",
     "PaymentCaptureRequested": "CAPTURING",
@@ -60,7 +61,10 @@ def _tier_step(now: Rows, event: TopicEvent) -> Row | None:
                 "features": sorted(body["features"]),
                 "order_id": None,
             }
-            row |= {"limits": _limits(body), **_period(body)}
+            row |= {"limits": _limits(body), "subscription_standing": "good", **_period(body)}
+        case "StandingChanged":
+            row = now[subscription]
+            row["subscription_standing"] = body["to_standing"]
         case "TierChanged":
             row = now[subscription]
             row |= {"tier": body["to_tier"], "plan": body["to_plan"], "seats": body["to_seats"]}
@@ -116,6 +120,7 @@ def _order_step(orders: Rows, event: TopicEvent) -> None:
             "plan": body["plan"],
             "seats": body["seats"],
             "received_at": envelope["received_at"],
+            "decide_by": envelope.get("decide_by"),
             "origin_topic": envelope["origin"]["topic"],
             "origin_partition": envelope["origin"]["partition"],
             "origin_offset": envelope["origin"]["offset"],

@@ -22,6 +22,7 @@ from tierline.verify.evidence import (
 )
 
 GENESIS = bytes(32)
+_NEVER = 2**63
 ONCE_PER_ORDER = (
     "OrderReceived",
     "QuoteIssued",
@@ -242,6 +243,24 @@ def no_effect_happens_twice(evidence: Evidence, settled: Mapping[int, Sequence[T
     return finding("no effect happens twice", len(orders), offences())
 
 
+def silence_is_never_followed_by_a_no(settled: Mapping[int, Sequence[TopicEvent]]) -> Finding:
+    """An order that its channel counts as accepted from some moment on is not rejected after it."""
+    limits: dict[str, int] = {}
+
+    def offences() -> Iterator[str]:
+        for events in settled.values():
+            for event in events:
+                order, kind = event.envelope["order_id"], event.envelope["type"]
+                limit = event.envelope.get("decide_by")
+                if kind == "OrderReceived" and limit is not None:
+                    limits[order] = limit
+                if kind == "OrderRejected" and event.envelope["occurred_at"] > limits.get(order, _NEVER):
+                    yield f"order {order}: rejected at {event.place} after its channel took silence for a yes"
+
+    found = list(offences())
+    return finding("no order is rejected after its limit", len(limits), found)
+
+
 def dead_letters_keep_their_bytes(evidence: Evidence) -> Finding:
     """A dead letter holds the key and bytes of the record it came from."""
     sources: dict[Place, RawRecord] = {record.place: record for record in evidence.raw}
@@ -264,6 +283,7 @@ def judge(evidence: Evidence) -> list[Finding]:
     return [
         every_intent_has_one_outcome(evidence, settled),
         no_effect_happens_twice(evidence, settled),
+        silence_is_never_followed_by_a_no(settled),
         repeats_are_equal(evidence.topic),
         positions_are_contiguous(settled),
         chain_holds(settled),

@@ -77,7 +77,9 @@ def _count_intake(tally: Tally, decision: Sequence[Mapping[str, Any]], kinds: se
         tally.why_rejected.update(reason["code"] for reason in rejection["body"]["reasons"])
     elif "OrderHeld" in kinds:
         tally.held += 1
-    elif "OrderReceived" in kinds:
+    elif "OperationIgnored" in kinds and decision[0]["reason_code"] == "OPERATION_REPEATED":
+        tally.duplicates += 1
+    elif kinds & {"OrderReceived", "StandingChanged", "OperationIgnored"}:
         tally.accepted += 1
     else:
         tally.validated += 1

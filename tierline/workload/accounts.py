@@ -38,6 +38,7 @@ class SampleSubscription:
     account_id: str
     subscription_id: str
     partner_ref: str
+    marketplace_ref: str
     payment: Payment
     plan: str
     seats: int
@@ -87,7 +88,10 @@ def _subscription(
         raise ValueError("the catalog has no plan team-month: the samples start on it")
     line = {
         **account,
-        "external_refs": [{"channel": "partner", "source": "main", "ref": f"PROD-{name}"}],
+        "external_refs": [
+            {"channel": "partner", "source": "main", "ref": f"PROD-{name}"},
+            {"channel": "marketplace", "source": "main", "ref": f"saas-{name}"},
+        ],
         "subscription_id": f"sub_{name}",
         "plan": plan.id,
         "seats": seats,
@@ -116,6 +120,7 @@ def _subscription(
         account_id=account["account_id"],
         subscription_id=line["subscription_id"],
         partner_ref=f"PROD-{name}",
+        marketplace_ref=f"saas-{name}",
         payment=account["payment"],
         plan=plan.id,
         seats=seats,

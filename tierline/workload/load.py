@@ -12,9 +12,10 @@ import psycopg
 from tierline import bootstrap
 from tierline.kit.settings import Settings
 from tierline.workload.accounts import sample_subscriptions
-from tierline.workload.orders import Kind, SampleOrders
+from tierline.workload.orders import SampleOrders
 from tierline.workload.percentiles import summary_ms
 from tierline.workload.publishing import Publication
+from tierline.workload.records import Kind
 from tierline.workload.running import Progress, open_samples, publish, settle
 from tierline.workload.visibility import VisibleTier, visible_tiers
 

@@ -1,4 +1,4 @@
-"""Sample orders of both channels: mostly good ones, with a known share of every kind of trouble.
+"""Sample orders of all channels: mostly good ones, with a known share of every kind of trouble.
 
 The generator keeps in mind what it has already ordered, so that a good order really is an upgrade and a
 duplicate really repeats an earlier record. It promises the mix, not the outcome: whether two orders
@@ -10,31 +10,21 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from datetime import UTC, datetime
 
+from tierline.kit.clock import SystemClock
+from tierline.workload import marketplace
 from tierline.workload.accounts import SampleSubscription
+from tierline.workload.records import Kind, SampleRecord
 
 UPGRADES = {"team-month": ("business-month", "business-year"), "business-month": ("business-year",)}
 PARTNER_OFFERINGS = {"business-month": "OFF-BUSINESS-M", "business-year": "OFF-BUSINESS-Y"}
 REMEMBERED = 400
 
 # The channels that samples are made for.
-CHANNELS = ("portal", "partner")
-
-
-class Kind(StrEnum):
-    """What a sample record is meant to be."""
-
-    UPGRADE = "upgrade"
-    PAIR = "partner order over two subscriptions"
-    BROKEN = "broken payload"
-    DUPLICATE = "duplicate"
-    UNKNOWN = "unknown account"
-    INELIGIBLE = "ineligible"
-    SUPERSEDE = "superseded by the next"
-    CONFLICT = "conflict between channels"
+CHANNELS = ("portal", "partner", "marketplace")
 
 
 # Shares of intents, in the order in which they are drawn.
@@ -46,19 +36,11 @@ MIX: dict[Kind, float] = {
     Kind.SUPERSEDE: 0.01,
     Kind.CONFLICT: 0.005,
     Kind.PAIR: 0.04,
+    Kind.STANDING: 0.01,
+    Kind.LATE: 0.01,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SampleRecord:
-    """One record to publish: channel, key, value, headers, and how many intents it carries."""
-
-    channel: str
-    key: str | None
-    value: bytes
-    intents: int
-    kind: Kind
-    headers: tuple[tuple[str, bytes], ...] = ()
+ENDING_SHARE = 0.1
+FEWEST_GOING_ON = 50
 
 
 @dataclass(slots=True)
@@ -72,13 +54,17 @@ class _Wanted:
 
 @dataclass(slots=True)
 class SampleOrders:
-    """An endless, seeded stream of records over ``subscriptions``; ``mix`` overrides the shares."""
+    """An endless, seeded stream of records over ``subscriptions``; ``mix`` overrides the shares.
+
+    ``now_ms``: the wall clock, because an operation of the marketplace says when it began.
+    """
 
     subscriptions: Sequence[SampleSubscription]
     seed: int
     name: str = "demo"
     channels: tuple[str, ...] = CHANNELS
     mix: dict[Kind, float] = field(default_factory=lambda: dict(MIX))
+    now_ms: Callable[[], int] = field(default_factory=lambda: SystemClock().now_ms)
     _rng: random.Random = field(init=False)
     _turn: deque[_Wanted] = field(init=False)
     _recent: deque[SampleRecord] = field(init=False)
@@ -99,7 +85,7 @@ class SampleOrders:
                 left -= record.intents
                 yield record
 
-    def _next(self, left: int) -> tuple[SampleRecord, ...]:
+    def _next(self, left: int) -> tuple[SampleRecord, ...]:  # noqa: PLR0911 - one line per kind
         kind = self._draw()
         match kind:
             case Kind.DUPLICATE if len(self._recent) == REMEMBERED or len(self._recent) > left:
@@ -116,6 +102,8 @@ class SampleOrders:
                 return self._twice(same_channel=False)
             case Kind.PAIR if left > 1 and "partner" in self.channels:
                 return (self._pair(),)
+            case Kind.STANDING | Kind.LATE if left > 1 and marketplace.CHANNEL in self.channels:
+                return self._standing() if kind is Kind.STANDING else (self._late(),)
             case _:
                 return (self._remember(self._upgrade(self._subscription())),)
 
@@ -157,6 +145,23 @@ class SampleOrders:
             wanted.plan = self._rng.choice(UPGRADES[wanted.plan])
         return self._order(wanted.sample, wanted.plan, wanted.seats, kind, channel)
 
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.now_ms() / 1000, UTC)
+
+    def _late(self) -> SampleRecord:
+        wanted = self._subscription()
+        wanted.seats += 1
+        return marketplace.late_change(self._reference(), wanted.sample, wanted.seats, self._rng, self._now())
+
+    def _standing(self) -> tuple[SampleRecord, ...]:
+        """Suspended and reinstated; now and then one ends, and nothing more is ordered for it."""
+        wanted = self._subscription()
+        if self._rng.random() < ENDING_SHARE and len(self._turn) > FEWEST_GOING_ON:
+            self._turn.remove(wanted)
+            return (marketplace.unsubscription(self._reference(), wanted.sample, self._now()),)
+        pair = (self._reference(), self._reference())
+        return marketplace.suspension(pair, wanted.sample, self._rng, self._now())
+
     def _order(
         self,
         sample: SampleSubscription,
@@ -169,6 +174,9 @@ class SampleOrders:
         if channel == "partner":
             item = _partner_item("1", sample.partner_ref, plan, seats)
             return _partner_record(self._reference(), sample.partner_ref, [item], kind)
+        if channel == marketplace.CHANNEL:
+            other = None if plan == sample.plan else plan
+            return marketplace.change(self._reference(), sample, other, seats, kind, self._now())
         return _portal_record(self._reference(), sample.account_id, sample.subscription_id, plan, seats, kind)
 
     def _pair(self) -> SampleRecord:
@@ -194,6 +202,7 @@ class SampleOrders:
             account_id=f"acc_unknown_{number}",
             subscription_id=f"sub_unknown_{number}",
             partner_ref=f"PROD-UNKNOWN-{number}",
+            marketplace_ref=f"saas-unknown-{number}",
             payment="invoice",
             plan="team-month",
             seats=10,

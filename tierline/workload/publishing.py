@@ -10,7 +10,7 @@ from tierline.kit.broker import Delivery, Producer
 from tierline.kit.clock import Clock
 from tierline.kit.errors import DeliveryFailed
 from tierline.kit.records import Message
-from tierline.workload.orders import SampleRecord
+from tierline.workload.records import SampleRecord
 
 FLUSH_S = 30.0
 

@@ -17,8 +17,8 @@ from tierline.kit.version import APP_VERSION
 from tierline.verify.check import Target
 from tierline.verify.waiting import ProgressReader, Remaining, wait_until_finished
 from tierline.workload.accounts import SampleSubscription
-from tierline.workload.orders import SampleRecord
 from tierline.workload.publishing import OpenLoop, Publication
+from tierline.workload.records import SampleRecord
 
 IMPORT_WAIT_S = 60.0
 Progress = Callable[[str, int, int], None]

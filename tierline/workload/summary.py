@@ -9,8 +9,8 @@ from typing import Any
 
 from tierline.verify.check import Report
 from tierline.verify.outcomes import Tally
-from tierline.workload.orders import SampleRecord
 from tierline.workload.percentiles import summary_ms
+from tierline.workload.records import SampleRecord
 from tierline.workload.visibility import VisibleTier
 
 COUNTS = ("accepted", "completed", "failed", "superseded", "rejected", "duplicates", "held", "dead_lettered")

@@ -98,3 +98,14 @@ def test_a_header_is_read_as_on_the_record() -> None:
 
     assert "eu" == json.loads(named.output)["records"][0]["intents"][0]["source"]
     assert "INVALID_SOURCE" == json.loads(refused.output)["records"][0]["dead"]["code"]
+
+
+def test_a_change_of_standing_is_told_as_one() -> None:
+    """It is no order: no plan, no price."""
+    result = validate("--channel", "marketplace", example("marketplace/suspend"))
+
+    assert 0 == result.exit_code
+    assert ["one change of standing", "  standing        suspended"] == [
+        result.output.splitlines()[0],
+        result.output.splitlines()[3],
+    ]

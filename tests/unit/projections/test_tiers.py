@@ -162,3 +162,20 @@ def test_only_accounts_whose_subscriptions_change_are_looked_up() -> None:
     upgrade(log, number=2)
 
     assert {"acc_2"} == tier_status.keys(log.events)
+
+
+def test_a_suspended_subscription_shows_its_standing_beside_that_of_its_account() -> None:
+    """Features off, tier and plan as they are; the account may be in good standing."""
+    log = EventLog()
+    opening(log)
+    log.decide(
+        ("StandingChanged", {"from_standing": "good", "to_standing": "suspended", "told_at": 5}),
+        ("EntitlementsChanged", {"on": [], "off": ["boards"], "limits": []}),
+        **envelope(1),
+    )
+    row = now(log)["sub_1"]
+
+    assert ("suspended", "good", "team", [], {}) == tuple(
+        row[name] for name in ("subscription_standing", "standing", "tier", "features", "limits")
+    )
+    assert 2 == len(tier_history.fold([], log.events))

@@ -64,7 +64,7 @@ REFUSED: list[tuple[str, Command, str]] = [
     ("decide_by", changed(COMMAND, decide_by="soon"), "expected an integer"),
     ("origin.topic", changed(COMMAND, origin=None), "null has no such field"),
     ("origin.offset", changed(COMMAND, origin=changed(COMMAND.origin, offset="9")), "expected an integer"),
-    ("body", changed(COMMAND, body=None), "none of the 3 records"),
+    ("body", changed(COMMAND, body=None), "none of the"),
     ("body", changed(COMMAND, body=OrderRejected((), retry=False)), "OrderRejected"),
     ("body.seats", with_body(changed(ORDER, seats=15.0)), "a value of type float"),
     ("body.seats", with_body(changed(ORDER, seats=False)), "a value of type bool"),

@@ -42,7 +42,7 @@ def test_a_known_id_needs_no_registry() -> None:
     """The event store has its text."""
     registry = ScriptedRegistry(RegistryUnavailable("away"))
 
-    assert load_schema(EVENTS_SUBJECT) == reader_of(registry, FakeClock(), {7: TEXT})(7)
+    assert load_schema(EVENTS_SUBJECT, 1) == reader_of(registry, FakeClock(), {7: TEXT})(7)
     assert 0 == registry.asked
 
 
@@ -60,7 +60,7 @@ def test_a_registry_that_is_behind_is_asked_again() -> None:
     clock = FakeClock(now_ms=0)
     registry = ScriptedRegistry(None, None, TEXT)
 
-    assert load_schema(EVENTS_SUBJECT) == reader_of(registry, clock)(7)
+    assert load_schema(EVENTS_SUBJECT, 1) == reader_of(registry, clock)(7)
     assert 200 == clock.now_ms()
 
 
@@ -86,7 +86,7 @@ def test_an_unknown_id_is_not_asked_for_again_within_a_minute() -> None:
     clock.advance(ABSENT_MS)
     registry.script = [TEXT]
 
-    assert load_schema(EVENTS_SUBJECT) == schemas(7)
+    assert load_schema(EVENTS_SUBJECT, 1) == schemas(7)
 
 
 def test_the_memory_of_unknown_ids_is_bounded() -> None:
@@ -106,7 +106,7 @@ def test_an_outage_is_no_verdict() -> None:
     with pytest.raises(RegistryUnavailable):
         schemas(7)
 
-    assert load_schema(EVENTS_SUBJECT) == schemas(7)
+    assert load_schema(EVENTS_SUBJECT, 1) == schemas(7)
 
 
 @pytest.mark.parametrize("text", ["{}", '"string"', "not json", "[]", UNKNOWN_FIELD])

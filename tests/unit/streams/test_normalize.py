@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from schemas.codec import encode_by_reference
-from streams.normalizing.normalize import COMMAND_TYPE_HEADER, Normalizer, order_command
+from streams.normalizing.normalize import Normalizer, command_of
 from streams.normalizing.resolve import Resolved
 from streams.pipeline import CHANNELS, read_intents
 from streams.reading.intent import Intent, PlanNames, Reading, content_digest
@@ -63,7 +63,7 @@ def digest(intent: Intent) -> str:
 
 def test_the_fused_bytes_are_those_of_the_reference() -> None:
     """For every example that asks for something."""
-    expected = [encode_by_reference(order_command(i, RESOLVED, **DEPLOYMENT), 77) for i in INTENTS]
+    expected = [encode_by_reference(command_of(i, RESOLVED, **DEPLOYMENT), 77) for i in INTENTS]
 
     assert expected == [NORMALIZER.command(intent, RESOLVED).value for intent in INTENTS]
 
@@ -105,7 +105,7 @@ def test_the_fused_bytes_are_those_of_the_reference_for_any_intent(
     intent = structs.replace(INTENTS[0], **changes)
     intent = structs.replace(intent, origin_topic=CHANNELS[intent.channel].topic.name)
     resolved = Resolved(account_id, subscription_id)
-    expected = encode_by_reference(order_command(intent, resolved, **DEPLOYMENT), 77)
+    expected = encode_by_reference(command_of(intent, resolved, **DEPLOYMENT), 77)
 
     assert expected == NORMALIZER.command(intent, resolved).value
 
@@ -117,7 +117,7 @@ def test_a_command_is_addressed_to_the_partition_of_its_account() -> None:
 
     assert ("acc_204", b"acc_204", command_id) == (framed.account_id, framed.key, framed.command_id)
     assert partition_of("acc_204", 12) == framed.partition
-    assert ("type", b"PlaceOrder") == COMMAND_TYPE_HEADER
+    assert b"PlaceOrder" == framed.type
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_intents_of_one_record_share_their_correlation() -> None:
     order = {"externalId": "PO-1", "productOrderItem": [{**item, "product": {"id": p}} for p in ("A", "B")]}
     first, second = intents_of("partner", order)
     again = intents_of("partner", order, offset=8)[0]
-    correlation = [order_command(i, RESOLVED, **DEPLOYMENT).correlation_id for i in (first, second, again)]
+    correlation = [command_of(i, RESOLVED, **DEPLOYMENT).correlation_id for i in (first, second, again)]
 
     assert correlation[0] == correlation[1] != correlation[2]
     assert [(0, 2), (1, 2)] == [(intent.intent_index, intent.intent_count) for intent in (first, second)]

@@ -15,15 +15,18 @@ from tests.support.order_records import CODEC
 from tests.support.order_values import (
     MINUTE,
     NOON,
+    a_change,
     a_policy,
     a_result,
+    a_review,
     an_opening,
     an_order,
+    due,
     from_elsewhere,
     order_of,
 )
 from tierline.domain.claims import attempt_of, identify
-from tierline.domain.commands import Command
+from tierline.domain.commands import Command, ReleaseOrder
 from tierline.domain.events import PaymentRequested
 from tierline.domain.identity import reply_id_of
 from tierline.domain.outcome import Dead
@@ -280,3 +283,37 @@ def test_amounts_and_payments_are_not_answers_themselves() -> None:
         is_answer({"type": kind, "body": {"validate_only": False}})
         for kind in ("OrderReceived", "OrderValidated", "QuoteIssued", "PaymentAuthorized", "TierChanged")
     )
+
+
+def test_an_order_of_the_marketplace_is_answered_with_its_limit() -> None:
+    """The edge must know until when a refusal counts."""
+    (reply,) = Story().tell(due(an_order(channel="marketplace"), NOON + 8_000))
+
+    assert ("completed", NOON + 8_000) == (reply.outcome, reply.decide_by)
+
+
+def test_a_change_of_standing_is_answered_to_its_operation() -> None:
+    """Done, known already, or refused because nothing comes after the end."""
+    story = Story()
+    suspended = a_change("suspended", NOON)
+    ended = a_change("ended", NOON + MINUTE, offset=1, reference="op-2")
+    late = a_change("good", NOON + 2 * MINUTE, offset=2, reference="op-3")
+    told = [story.tell(c)[0] for c in (suspended, from_elsewhere(suspended), ended, late)]
+
+    assert [
+        ("completed", "op-1", [], False),
+        ("completed", "op-1", ["OPERATION_REPEATED"], True),
+        ("completed", "op-2", [], False),
+        ("rejected", "op-3", ["SUBSCRIPTION_ENDED"], False),
+    ] == [(reply.outcome, reply.reference, codes(reply), reply.duplicate) for reply in told]
+
+
+def test_an_order_released_by_a_person_is_answered_to_its_sender() -> None:
+    """Under the order's own record, however long it waited."""
+    story = Story(an_order(), standing="arrears")
+    story.given.later(policy=a_policy(arrears=Severity.HOLD))
+    order = an_order("PO-2", offset=1)
+    story.tell(order)
+    (reply,) = story.tell(a_review(ReleaseOrder(order_of(order), "paid"), offset=2))
+
+    assert ("completed", order.origin, "PO-2") == (reply.outcome, reply.origin, reply.reference)

@@ -52,6 +52,7 @@ def test_the_answer_to_a_dead_intent_says_what_to_do() -> None:
         "next_action": text.next_action,
         "received_at": 100,
         "answered_at": 200,
+        "decide_by": None,
     }
     assert ("orders.portal.replies.v1", expected) == (message.topic, json.loads(message.value or b""))
 

@@ -8,9 +8,9 @@ from tierline.kit.broker import Delivered, Delivery
 from tierline.kit.clock import FakeClock
 from tierline.kit.errors import DeliveryFailed
 from tierline.kit.records import Message
-from tierline.workload.orders import Kind, SampleRecord
 from tierline.workload.percentiles import percentile, summary_ms
 from tierline.workload.publishing import OpenLoop
+from tierline.workload.records import Kind, SampleRecord
 
 
 class SlowProducer:

@@ -14,9 +14,11 @@ from streams.subscription_import import read_line
 from tierline.domain.catalog import Catalog
 from tierline.kit.catalog_file import load_catalog
 from tierline.workload.accounts import SampleSubscription, sample_subscriptions
-from tierline.workload.orders import Kind, SampleOrders
+from tierline.workload.orders import SampleOrders
+from tierline.workload.records import Kind, SampleRecord
 
 TODAY = date(2026, 11, 23)
+NOW_MS = 1_795_435_200_000  # noon of that day
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +52,12 @@ def test_the_period_in_force_keeps_its_distance_from_today(price_book: Catalog, 
 
 def test_the_same_seed_gives_the_same_run(samples: list[SampleSubscription]) -> None:
     """Accounts and orders follow from the seed alone."""
-    first, second = (list(SampleOrders(samples, 7).take(300)) for _ in range(2))
+    first, second, other = (
+        list(SampleOrders(samples, seed, now_ms=lambda: NOW_MS).take(300)) for seed in (7, 7, 8)
+    )
 
     assert first == second
-    assert first != list(SampleOrders(samples, 8).take(300))
+    assert first != other
 
 
 @pytest.mark.parametrize("intents", [1, 2, 3, 50, 2000])
@@ -86,3 +90,24 @@ def test_a_partner_order_over_two_subscriptions_has_two_items(samples: list[Samp
 
     items = json.loads(pair.value)["productOrderItem"]
     assert (2, 2) == (pair.intents, len({item["product"]["id"] for item in items}))
+
+
+def operations(samples: list[SampleSubscription], kind: Kind) -> list[dict[str, object]]:
+    """What the sample operations of one kind say."""
+    records: list[SampleRecord] = list(SampleOrders(samples, 7, now_ms=lambda: NOW_MS).take(4000))
+    return [json.loads(r.value) for r in records if r.kind is kind]
+
+
+def test_late_webhooks_began_long_before_they_come(samples: list[SampleSubscription]) -> None:
+    """Every one of them began minutes or hours ago, as the marketplace counts."""
+    began = [str(operation["timeStamp"]) for operation in operations(samples, Kind.LATE)]
+
+    assert began
+    assert all("2026-11-23T04:5" < when < "2026-11-23T11:58:01" for when in began)
+
+
+def test_changes_of_standing_are_reinstated_or_final(samples: list[SampleSubscription]) -> None:
+    """As many suspensions as reinstatements, and now and then an end."""
+    actions = Counter(operation["action"] for operation in operations(samples, Kind.STANDING))
+
+    assert actions["Suspend"] == actions["Reinstate"] > actions["Unsubscribe"] > 0
