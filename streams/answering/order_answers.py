@@ -34,6 +34,7 @@ NEXT_ACTION = {
 }
 CONFLICT_WON = "Another order for this subscription was rejected because this one came first."
 NOT_NOW = "As it is, this order would not be carried out: the reasons say what stands in the way."
+ACCEPTED_THERE = "Nothing: the order counts as accepted. Somebody here looks at it; the answer follows."
 SEND_AGAIN = "Send the order again when the cause is gone."
 CORRECT = "Correct the order and send it under a new reference."
 
@@ -164,6 +165,8 @@ def _reply(
 def _next_action(outcome: str, reasons: Sequence[ReplyReason], *, retry: bool | None) -> str:
     if outcome == "validated" and reasons:
         return NOT_NOW
+    if outcome == "held" and any(r.code == ReasonCode.MARKETPLACE_ALREADY_ACCEPTED for r in reasons):
+        return ACCEPTED_THERE
     return NEXT_ACTION.get(outcome) or (SEND_AGAIN if retry else CORRECT)
 
 

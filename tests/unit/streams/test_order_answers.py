@@ -317,3 +317,13 @@ def test_an_order_released_by_a_person_is_answered_to_its_sender() -> None:
     (reply,) = story.tell(a_review(ReleaseOrder(order_of(order), "paid"), offset=2))
 
     assert ("completed", order.origin, "PO-2") == (reply.outcome, reply.origin, reply.reference)
+
+
+def test_an_order_that_counts_as_accepted_needs_nothing_from_its_channel() -> None:
+    """It was decided too late to be refused, so a person decides it here."""
+    story = Story()
+    story.given.decider.now = NOON + 8_001
+    (reply,) = story.tell(due(an_order(channel="marketplace", seats=9), NOON + 8_000))
+
+    assert ("held", ["MARKETPLACE_ALREADY_ACCEPTED", "BELOW_TIER_MINIMUM"]) == (reply.outcome, codes(reply))
+    assert reply.next_action.startswith("Nothing")
