@@ -12,6 +12,8 @@ import psycopg
 from psycopg.errors import UndefinedTable
 from pydantic import SecretStr
 
+from schemas.errors import NotPrepared
+
 # Any number, as long as every program that migrates takes the same.
 _LOCK = 6_074_193_205
 
@@ -40,6 +42,18 @@ def migrate(database_url: SecretStr) -> tuple[str, ...]:
         if missing:
             _upgrade(database_url)
         return missing
+
+
+def check_migrated(database_url: SecretStr) -> None:
+    """Raises ``NotPrepared`` where the database lacks a revision; one that is further on will do.
+
+    A worker starts next to newer ones during a rollout: revisions never break the release before.
+    """
+    with psycopg.connect(database_url.get_secret_value(), autocommit=True) as connection:
+        present = _present(connection)
+    last = revisions()[-1]
+    if present is None or present < last:
+        raise NotPrepared(f"the database is at revision {present or 'none'}, this version needs {last}")
 
 
 def revisions() -> tuple[str, ...]:

@@ -19,14 +19,17 @@ from confluent_kafka.admin import (
     NewTopic,
     ResourceType,
 )
+from tenacity import stop_after_delay
 
-from schemas.errors import TopicMismatch
+from schemas.errors import NotPrepared, TopicMismatch
 from schemas.topics import Topic, all_topics
 from tierline.kit.errors import Unavailable
 from tierline.kit.retry import BROKER
 from tierline.kit.settings import KafkaSettings
 
 WAIT_S = 30.0
+SEEN_S = 5.0
+"""How long a topic that was just created may be unknown to the broker that is asked."""
 RETENTION = "retention.ms"
 
 
@@ -60,6 +63,15 @@ def create_topics(
     for name, existing in sorted(_describe(admin, others).items()):
         done[name] = _compare(admin, name, wanted[name], kafka.partitions, existing)
     return {name: done[name] for name in wanted}
+
+
+def check_topics(admin: AdminClient, kafka: KafkaSettings, declared: Iterable[Topic] | None = None) -> None:
+    """Raises NotPrepared when one of ``declared`` (default: every topic) does not exist."""
+    names = [kafka.topic_prefix + topic.name for topic in declared or all_topics()]
+    try:
+        BROKER.copy(stop=stop_after_delay(SEEN_S))(_partitions, admin, names)
+    except Unavailable as unseen:
+        raise NotPrepared(str(unseen)) from unseen
 
 
 def config_of(topic: Topic) -> dict[str, str]:

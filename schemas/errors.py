@@ -9,6 +9,7 @@ SchemaError
     ├── IncompatibleSchema
     ├── SchemaDisagreement
     ├── TopicMismatch
+    ├── NotPrepared
     └── PartitionCountChanged
 RegistryUnavailable      a ``tierline.kit.errors.Unavailable``: pause and wait, never an effect on records
 """
@@ -98,6 +99,13 @@ class SchemaDisagreement(StartRefused):
 
 class TopicMismatch(StartRefused):
     """A topic differs from its declaration in a way that cannot be altered under running readers."""
+
+
+class NotPrepared(StartRefused):
+    """Tables or topics that this release needs are not there yet. Run ``tierline prepare``, start again."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "Make what is missing: tierline prepare   Then start the worker again.")
 
 
 class PartitionCountChanged(StartRefused):

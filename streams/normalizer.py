@@ -41,13 +41,16 @@ from streams.transport import Batch, BatchConsumer
 from tierline.kit.clock import Clock, SystemClock
 from tierline.kit.database import connect
 from tierline.kit.hard_exit import exit_hard
+from tierline.kit.health import Health
 from tierline.kit.leases import LeaseLost
+from tierline.kit.partition_watch import PartitionWatch
 from tierline.kit.records import Message
 from tierline.kit.settings import Settings
 from tierline.kit.telemetry import Metrics
 from tierline.kit.version import APP_VERSION
 
 STOP_S = 12.0
+_BEAT_S = 1.0
 _BUSY_S = 0.002
 _IDLE_S = 0.01
 
@@ -68,6 +71,7 @@ class NormalizerWorker:
         schema_id: int,
         catalog: PlanAliases,
         metrics: Metrics,
+        health: Health,
         clock: Clock | None = None,
         fail: Fail = exit_hard,
     ) -> None:
@@ -75,6 +79,7 @@ class NormalizerWorker:
         self._schema_id = schema_id
         self._catalog = catalog
         self._metrics = metrics
+        self._health = health
         self._clock = clock or SystemClock()
         self._fail = fail
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -97,7 +102,15 @@ class NormalizerWorker:
         self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
         if self._stopping:
             self._woken.set()
-        parts = _Parts(self._settings, self._schema_id, self._catalog, self._metrics, self._clock, self._fail)
+        parts = _Parts(
+            self._settings,
+            self._schema_id,
+            self._catalog,
+            self._metrics,
+            self._health,
+            self._clock,
+            self._fail,
+        )
         async with parts.helpers():
             app = parts.app
             starting = asyncio.create_task(app.start())
@@ -131,9 +144,11 @@ class _Parts:
         schema_id: int,
         catalog: PlanAliases,
         metrics: Metrics,
+        health: Health,
         clock: Clock,
         fail: Fail,
     ) -> None:
+        self._health = health
         connected = partial(connect, settings.database_url, NORMALIZER)
         self._fail = fail
         self._store = IntakeStore(NORMALIZER, connected)
@@ -175,7 +190,7 @@ class _Parts:
             thread=self._thread,
             progress=progress,
             work=self,
-            metrics=metrics,
+            watch=PartitionWatch(NORMALIZER, "all channels", metrics, health, clock.now_ms),
             fail=fail,
         )
         loop = asyncio.get_running_loop()
@@ -198,6 +213,7 @@ class _Parts:
         tasks = [
             asyncio.create_task(self._guarded(work), name=name)
             for name, work in (
+                ("heartbeat", self._beat()),
                 ("answers", self._serve_answers()),
                 ("dead letters", self._router.run()),
                 ("parked records", self._intake.watch()),
@@ -251,6 +267,11 @@ class _Parts:
         except Exception as error:  # noqa: BLE001 - without its helpers the worker would stand still in silence
             _log.critical("helper_met_a_bug", exc_info=error)
             self._fail(f"a part of the normalizer ended: {error!r}")
+
+    async def _beat(self) -> None:
+        while True:
+            self._health.beat()
+            await asyncio.sleep(_BEAT_S)
 
     async def _serve_answers(self) -> None:
         while True:

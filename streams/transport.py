@@ -66,7 +66,7 @@ class PartitionOwner(Protocol):
     async def taken(self, places: Mapping[tuple[str, int], LogRange]) -> Mapping[tuple[str, int], int]:
         """Partitions were assigned: take them over and say where to read each. Waits while the store is away.
 
-        What it raises ends the worker.
+        Without ``places`` the group had none to give. What it raises ends the worker.
         """
 
     async def given_up(self) -> None:
@@ -203,6 +203,12 @@ class BatchConsumer(Consumer):
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        await super().on_partitions_assigned(assigned, generation_id)
+        if not assigned:
+            self._stop_opening()
+            self._opening = self.add_future(self._batches.owner.taken({}))
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         self._stop_opening()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -12,12 +13,12 @@ from psycopg import IsolationLevel
 
 from deadletter.triage import BATCH_RECORDS as LETTERS_PER_TURN
 from deadletter.triage import OpenGauges, Triage
-from projections.migrate import migrate
+from projections.migrate import check_migrated, migrate
 from projections.models import READ_MODELS
 from projections.rebuild import Rebuild
 from projections.runner import BATCH_RECORDS, Projector
 from schemas.codec import Codec
-from schemas.create_topics import create_topics
+from schemas.create_topics import check_topics, create_topics
 from schemas.partition_count import check_partitions
 from schemas.registration import SchemaIds, register_schemas
 from schemas.registry import Registry
@@ -42,13 +43,16 @@ from tierline.kit.crash_points import arm
 from tierline.kit.database import Connection, connect
 from tierline.kit.gateway import SandboxGateway
 from tierline.kit.hard_exit import exit_hard
+from tierline.kit.health import MIGRATIONS, SCHEMAS, TOPICS, Health
+from tierline.kit.health_server import HealthServer
 from tierline.kit.leased_worker import Handler, LeasedWorker
 from tierline.kit.policy_file import load_policy
 from tierline.kit.retry import DATABASE
+from tierline.kit.server_probe import Ask, AskKafka, AskPostgres, ServerProbe
 from tierline.kit.settings import Settings
 from tierline.kit.signed_note import NoteSigner
 from tierline.kit.taking_turns import TakingTurns
-from tierline.kit.telemetry import Metrics, configure_logging, serve_metrics
+from tierline.kit.telemetry import Metrics, configure_logging
 from tierline.kit.version import APP_VERSION
 
 GATHER_MS = 2
@@ -82,13 +86,43 @@ def run_worker(name: str, settings: Settings) -> None:
     """Run one worker in this process until SIGTERM or SIGINT."""
     configure_logging(settings, name)
     arm(settings.crash_point)
-    metrics = Metrics()
-    serve_metrics(settings, metrics, name, APP_VERSION)
+    metrics, health = Metrics(), Health()
+    metrics.runs(name, APP_VERSION)
     with ExitStack() as resources:
-        worker = BUILDERS[name](settings, metrics, resources)
+        resources.enter_context(_health_server(name, settings, metrics, health))
+        resources.enter_context(_probe(name, settings, health))
+        _check_prepared(settings, health)
+        worker = BUILDERS[name](settings, metrics, health, resources)
+        health.done(SCHEMAS)
+
+        def end(*_: object) -> None:
+            health.drain()
+            worker.stop()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: worker.stop())
+            signal.signal(number, end)
         worker.run()
+
+
+def _health_server(name: str, settings: Settings, metrics: Metrics, health: Health) -> HealthServer:
+    facts = {"worker": name, "version": APP_VERSION, "pid": os.getpid()}
+    return HealthServer(settings.health_address, settings.health_port, health, metrics.registry, facts)
+
+
+def _probe(name: str, settings: Settings, health: Health) -> ServerProbe:
+    asks: dict[str, Ask] = {
+        "PostgreSQL": AskPostgres(sessions(settings, f"tierline-{name}-probe")),
+        "Kafka": AskKafka(new_admin(settings.kafka)),
+    }
+    return ServerProbe(health, asks)
+
+
+def _check_prepared(settings: Settings, health: Health) -> None:
+    """Raises StartRefused when somebody has to prepare tables or topics first."""
+    DATABASE(check_migrated, settings.database_url)
+    health.done(MIGRATIONS)
+    check_topics(new_admin(settings.kafka), settings.kafka)
+    health.done(TOPICS)
 
 
 def catalog(settings: Settings) -> Catalog:
@@ -174,6 +208,7 @@ def _codec(settings: Settings, resources: ExitStack) -> Codec:
 def _leased(
     settings: Settings,
     metrics: Metrics,
+    health: Health,
     group: str,
     topic: str,
     handler: Handler,
@@ -189,16 +224,19 @@ def _leased(
         consumer=ConfluentConsumer(settings.kafka, consumer_group or group, gather_ms),
         connect=sessions(settings, group),
         metrics=metrics,
+        health=health,
         **{"batch_records": settings.batch_records, **options},
     )
 
 
-def _normalizer(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+def _normalizer(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
     # Faust weighs 23 MB; only this worker needs it.
     from streams.normalizer import NormalizerWorker
 
     _, ids = _schema_ids(settings, resources)
-    return NormalizerWorker(settings, schema_id=ids.commands, catalog=catalog(settings), metrics=metrics)
+    return NormalizerWorker(
+        settings, schema_id=ids.commands, catalog=catalog(settings), metrics=metrics, health=health
+    )
 
 
 def verifier_keys(settings: Settings) -> tuple[str, ...]:
@@ -223,7 +261,7 @@ def _checkpoints(settings: Settings, events: Producer, metrics: Metrics) -> Chec
     )
 
 
-def _orders(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+def _orders(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
     events = producer(settings, ORDERS)
     handler = Orders(
         codec=_codec(settings, resources),
@@ -241,10 +279,12 @@ def _orders(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worke
         checkpoints=_checkpoints(settings, events, metrics),
     )
     resources.callback(handler.close)
-    return _leased(settings, metrics, ORDERS, COMMANDS.name, handler, GATHER_MS, each_turn=handler.each_turn)
+    return _leased(
+        settings, metrics, health, ORDERS, COMMANDS.name, handler, GATHER_MS, each_turn=handler.each_turn
+    )
 
 
-def _payments(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+def _payments(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
     new_session = sessions(settings, "sandbox-gateway")
     payment = settings.payment
     handler = Payments(
@@ -256,21 +296,27 @@ def _payments(settings: Settings, metrics: Metrics, resources: ExitStack) -> Wor
         app_version=APP_VERSION,
     )
     resources.callback(handler.close)
-    return _leased(settings, metrics, PAYMENTS, EVENTS.name, handler, GATHER_MS)
+    return _leased(settings, metrics, health, PAYMENTS, EVENTS.name, handler, GATHER_MS)
 
 
-def _replies(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+def _replies(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
     codec = _codec(settings, resources)
     handler = Replies(codec=codec, producer=producer(settings, REPLIES), clock=SystemClock())
-    return _leased(settings, metrics, REPLIES, EVENTS.name, handler, UNHURRIED_GATHER_MS)
+    return _leased(settings, metrics, health, REPLIES, EVENTS.name, handler, UNHURRIED_GATHER_MS)
 
 
-def _projector(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+def _projector(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
     handler = Projector(_codec(settings, resources).read, metrics)
-    return _leased(settings, metrics, PROJECTOR, EVENTS.name, handler, GATHER_MS, batch_records=BATCH_RECORDS)
+    return _leased(
+        settings, metrics, health, PROJECTOR, EVENTS.name, handler, GATHER_MS, batch_records=BATCH_RECORDS
+    )
+
+    return _leased(
+        settings, metrics, health, PROJECTOR, EVENTS.name, handler, GATHER_MS, batch_records=BATCH_RECORDS
+    )
 
 
-def _triage(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worker:
+def _triage(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
     with DATABASE(sessions(settings, "tierline-start")) as connection:
         check_partitions(connection, settings.kafka.partitions)
     gauges = OpenGauges(sessions(settings, f"{TRIAGE}-gauges"), SystemClock(), metrics)
@@ -281,6 +327,7 @@ def _triage(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worke
         _leased(
             settings,
             metrics,
+            health,
             TRIAGE,
             topic.name,
             handler,
@@ -293,7 +340,7 @@ def _triage(settings: Settings, metrics: Metrics, resources: ExitStack) -> Worke
     return TakingTurns(workers, gauges.each_round)
 
 
-Build = Callable[[Settings, Metrics, ExitStack], Worker]
+Build = Callable[[Settings, Metrics, Health, ExitStack], Worker]
 
 BUILDERS: Mapping[str, Build] = {
     "normalizer": _normalizer,

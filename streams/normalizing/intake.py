@@ -156,7 +156,11 @@ class Intake:
         started = perf_counter()
         records = batch.records
         opened = self._progress.begin(
-            (batch.topic, batch.partition), records[0].offset, records[-1].offset + 1, len(records)
+            (batch.topic, batch.partition),
+            records[0].offset,
+            records[-1].offset + 1,
+            len(records),
+            records[0].timestamp_ms,
         )
         if opened is None:
             return

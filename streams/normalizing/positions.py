@@ -19,7 +19,7 @@ from streams.normalizing.progress import Place, Progress
 from streams.transport import LogRange
 from tierline.kit.crash_points import reached
 from tierline.kit.leases import LeaseLost
-from tierline.kit.telemetry import Metrics
+from tierline.kit.partition_watch import PartitionWatch
 
 SAVE_EVERY_S = 0.25
 TELL_EVERY_S = 2.0
@@ -58,7 +58,7 @@ class Positions:
         thread: StoreThread,
         progress: Progress,
         work: Work,
-        metrics: Metrics,
+        watch: PartitionWatch,
         fail: Fail,
     ) -> None:
         self._consumer = consumer
@@ -66,17 +66,20 @@ class Positions:
         self._thread = thread
         self._progress = progress
         self._work = work
-        self._metrics = metrics
+        self._watch = watch
         self._fail = fail
         self._saving = asyncio.Lock()
         self._durable: dict[Place, int] = {}
 
     async def taken(self, places: Mapping[Place, LogRange]) -> Mapping[Place, int]:
         """Take the leases; returns where to read each partition. Raises PositionOutsideLog."""
+        self._watch.opening(tuple(places))
         taken = await self._thread.call(self._store.take, places)
         self._progress.open(taken.positions)
+        self._watch.opened(tuple(taken.positions))
         self._work.remember(taken.verdicts.values())
         self._durable.update(taken.positions)
+        self._watch.taken_over()
         _log.info("partitions_opened", consumer=self._consumer, partitions=len(places))
         return taken.positions
 
@@ -92,6 +95,7 @@ class Positions:
             _log.warning("positions_not_saved", consumer=self._consumer, effect="records are read again")
         self._progress.give_up(places)
         self._work.given_up()
+        self._watch.gone(places)
         self._durable.clear()
         self._thread.post(self._store.give_up, places)
         _log.info("partitions_given_up", consumer=self._consumer, partitions=len(places))
@@ -110,7 +114,8 @@ class Positions:
             reached("normalizer.after_progress")
             self._progress.saved(moved)
             self._durable.update({place: moved[place] for place in moved if place in self._durable})
-            self._measure(moved)
+            for place in moved:
+                self._watch.moved(place)
 
     async def keep_saving(self) -> None:
         """Save what moved, a few times a second, until cancelled."""
@@ -123,15 +128,12 @@ class Positions:
         while True:
             await asyncio.sleep(TELL_EVERY_S)
             if self._durable:
-                for (topic, partition), records in (await tell(dict(self._durable))).items():
-                    self._metrics.lag.labels(self._consumer, topic, str(partition)).set(records)
+                for place, records in (await tell(dict(self._durable))).items():
+                    if oldest_ms := self._progress.oldest_ms(place):
+                        self._watch.met(place, oldest_ms)
+                    self._watch.behind(place, records)
 
     async def _settle(self) -> None:
         deadline = time.monotonic() + SETTLE_S
         while self._work.unsettled() and time.monotonic() < deadline:  # noqa: ASYNC110 - many ways to end
             await asyncio.sleep(_PAUSE_S)
-
-    def _measure(self, moved: Mapping[Place, int]) -> None:
-        now = time.time()
-        for topic, partition in moved:
-            self._metrics.last_progress.labels(self._consumer, topic, str(partition)).set(now)

@@ -18,13 +18,15 @@ class OpenBatch:
     """The outcomes of one fetch that are not safe yet.
 
     ``open`` counts them; ``given_up`` is set when the partition was taken away: the records will be delivered
-    again, to whoever reads it then, so nothing more should be done about them here.
+    again, to whoever reads it then, so nothing more should be done about them here. ``since_ms``: when the
+    broker took its first record.
     """
 
-    __slots__ = ("given_up", "next_offset", "open", "place")
+    __slots__ = ("given_up", "next_offset", "open", "place", "since_ms")
 
-    def __init__(self, place: Place, next_offset: int, outcomes: int) -> None:
+    def __init__(self, place: Place, next_offset: int, outcomes: int, since_ms: int) -> None:
         self.place = place
+        self.since_ms = since_ms
         self.next_offset = next_offset
         self.open = outcomes
         self.given_up = False
@@ -41,13 +43,14 @@ class OpenBatch:
 
 
 class _Partition:
-    __slots__ = ("batches", "read_to", "saved", "settled_to")
+    __slots__ = ("batches", "last_since_ms", "read_to", "saved", "settled_to")
 
     def __init__(self, position: int) -> None:
         self.batches: deque[OpenBatch] = deque()
         self.read_to = position
         self.settled_to = position
         self.saved = position
+        self.last_since_ms = 0
 
     def contiguous(self) -> int:
         while self.batches and self.batches[0].open == 0:
@@ -77,7 +80,9 @@ class Progress:
         """The open partitions."""
         return tuple(self._partitions)
 
-    def begin(self, place: Place, first_offset: int, next_offset: int, outcomes: int) -> OpenBatch | None:
+    def begin(
+        self, place: Place, first_offset: int, next_offset: int, outcomes: int, since_ms: int = 0
+    ) -> OpenBatch | None:
         """Take in a fetch of ``outcomes`` records from ``first_offset`` to before ``next_offset``.
 
         None: the partition is not open, or the fetch is from before its position: leave it alone.
@@ -85,10 +90,21 @@ class Progress:
         partition = self._partitions.get(place)
         if partition is None or first_offset < partition.read_to:
             return None
-        batch = OpenBatch(place, next_offset, outcomes)
+        batch = OpenBatch(place, next_offset, outcomes, since_ms)
         partition.batches.append(batch)
+        partition.last_since_ms = since_ms
         partition.read_to = next_offset
         return batch
+
+    def oldest_ms(self, place: Place) -> int | None:
+        """When the broker took the oldest record that has no safe outcome; the last fetch, if all have one.
+
+        None: nothing of ``place`` was read.
+        """
+        partition = self._partitions.get(place)
+        if partition is None or not partition.last_since_ms:
+            return None
+        return next((b.since_ms for b in partition.batches if b.open), partition.last_since_ms)
 
     def moved(self) -> dict[Place, int]:
         """The positions that are further than what was saved."""

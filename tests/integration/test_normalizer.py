@@ -18,6 +18,7 @@ from streams.normalizer import NormalizerWorker
 from tests.support.normalizer_bench import NormalizerBench, wait_for
 from tierline.kit.confluent_broker import new_admin
 from tierline.kit.errors import PositionOutsideLog
+from tierline.kit.health import Health
 from tierline.kit.records import Message
 from tierline.kit.settings import Settings
 from tierline.kit.telemetry import Metrics
@@ -316,7 +317,9 @@ def test_a_position_outside_the_log_refuses_to_start(settings: Settings, positio
         PORTAL,
         position,
     )
-    worker = NormalizerWorker(bench.settings, schema_id=1, catalog=_NoPlans(), metrics=Metrics())
+    worker = NormalizerWorker(
+        bench.settings, schema_id=1, catalog=_NoPlans(), metrics=Metrics(), health=Health()
+    )
 
     with pytest.raises(PositionOutsideLog, match="next_offset"):
         worker.run()

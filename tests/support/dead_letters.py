@@ -21,6 +21,7 @@ from tierline.domain.commands import Origin
 from tierline.domain.outcome import Dead, DeadLetterClass
 from tierline.kit.clock import FakeClock
 from tierline.kit.database import Connection, connect
+from tierline.kit.health import Health
 from tierline.kit.leased_worker import LeasedWorker
 from tierline.kit.memory_broker import MemoryBroker, MemoryConsumer
 from tierline.kit.records import Message, Record
@@ -109,6 +110,7 @@ class Triaging:
             consumer=(consumer := MemoryConsumer(broker)),
             connect=partial(connect, settings.database_url, TRIAGE),
             metrics=self.metrics,
+            health=Health(),
             batch_records=100,
             clock=self.clock,
         )

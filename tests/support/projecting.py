@@ -16,6 +16,7 @@ from schemas.topics import EVENTS, PROJECTOR
 from tests.support.event_log import EventLog, read_event
 from tierline.kit.clock import FakeClock
 from tierline.kit.database import Connection, connect
+from tierline.kit.health import Health
 from tierline.kit.leased_worker import LeasedWorker
 from tierline.kit.memory_broker import MemoryBroker, MemoryConsumer
 from tierline.kit.records import Message
@@ -43,6 +44,7 @@ class Projecting:
             consumer=(consumer := MemoryConsumer(broker)),
             connect=partial(connect, settings.database_url, PROJECTOR),
             metrics=self.metrics,
+            health=Health(),
             batch_records=batch_records,
             clock=self.clock,
         )

@@ -16,6 +16,7 @@ from tierline.cli import (
     import_subscriptions,
     load,
     orders,
+    prepare,
     projections,
     psql,
     publish,
@@ -48,6 +49,7 @@ app.command("publish")(publish.publish)
 app.command("validate")(validate.validate)
 app.command("load")(load.load)
 app.command("verify")(verify.verify)
+app.command("prepare")(prepare.prepare)
 app.command("run")(run.run)
 app.command("quote")(quote.quote)
 app.command("calendar")(calendar.calendar)

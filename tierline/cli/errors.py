@@ -45,7 +45,9 @@ def explain(error: BaseException) -> Explanation | None:
             )
         case _ if _is(error, "schemas.errors", "RegistryUnavailable"):
             return _away("The schema registry", load_settings().registry_url, "TIERLINE_REGISTRY_URL")
-        case _ if _is(error, "schemas.errors", "StartRefused"):
+        case _ if _is(error, "schemas.errors", "StartRefused") or _is(
+            error, "tierline.kit.health_server", "AddressTaken"
+        ):
             return Explanation(str(getattr(error, "message", error)), str(getattr(error, "action", "")))
         case _ if _is(error, "tierline.kit.errors", "Unavailable"):
             return Explanation(_first_line(error), IS_THE_STACK_UP)

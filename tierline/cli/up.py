@@ -58,8 +58,6 @@ def _run(folder: DataFolder, *, workers: bool) -> None:
 
     def ready() -> None:
         progress.stop()
-        if workers:
-            _say(f"Workers: {' '.join(WORKERS)}")
         _say(f"Ready. Data in {folder.path}   Ctrl-C stops everything.   Look: tierline status")
 
     if sys.stderr.isatty():

@@ -27,7 +27,9 @@ from tierline.kit.crash_points import reached
 from tierline.kit.database import Connection, is_outage
 from tierline.kit.errors import PositionOutsideLog, Unavailable
 from tierline.kit.garbage import collect_rarely
+from tierline.kit.health import Health, Place
 from tierline.kit.leases import Lease, LeaseLost, Progress
+from tierline.kit.partition_watch import PartitionWatch
 from tierline.kit.records import Record
 from tierline.kit.retry import Backoff
 from tierline.kit.telemetry import Metrics
@@ -99,6 +101,7 @@ class LeasedWorker:
         consumer: Consumer,
         connect: Callable[[], Connection],
         metrics: Metrics,
+        health: Health,
         batch_records: int,
         clock: Clock | None = None,
         backoff: Backoff | None = None,
@@ -115,12 +118,15 @@ class LeasedWorker:
         self._log = structlog.get_logger(__name__).bind(consumer=group, topic=topic)
         self._batch_records = batch_records
         self._clock = clock or SystemClock()
+        self._health = health
+        self._watch = PartitionWatch(group, topic, metrics, health, self._clock.now_ms)
         self._backoff = backoff or Backoff()
         self._lease_store = lease_store
         self._each_turn = each_turn
         self._closing = closing
         self._stopping = threading.Event()
         self._connection: Connection | None = None
+        self._assigned_once = False
         self._waiting: set[int] = set()
         self._leases: dict[int, Lease] = {}
         self._continuity = Continuity()
@@ -149,6 +155,7 @@ class LeasedWorker:
 
     def turn(self) -> None:
         """One round: take waiting partitions, read, work, commit."""
+        self._health.beat()
         self._take_waiting()
         records = self._consumer.poll(self._batch_records, _POLL_S)
         if records:
@@ -167,16 +174,16 @@ class LeasedWorker:
     # --- partitions come and go ---------------------------------------------------------------------------
 
     def _assigned(self, partitions: Collection[int]) -> None:
+        self._assigned_once = True
         self._waiting.update(partitions)
+        self._watch.opening(self._places(partitions))
         self._try_at_ms = 0
         self._log.info("partitions_assigned", partitions=sorted(partitions))
 
     def _revoked(self, partitions: Collection[int]) -> None:
         self._forget(partitions)
         self._waiting.difference_update(partitions)
-        for partition in partitions:
-            for gauge in (self._metrics.closed, self._metrics.stalled, self._metrics.lag):
-                gauge.labels(self._group, self._topic, str(partition)).set(0)
+        self._watch.gone(self._places(partitions))
         self._log.info("partitions_revoked", partitions=sorted(partitions))
 
     def _forget(self, partitions: Collection[int]) -> None:
@@ -185,17 +192,22 @@ class LeasedWorker:
             self._continuity.forget(partition)
         self._handler.reset(partitions)
 
+    def _places(self, partitions: Collection[int]) -> list[Place]:
+        return [(self._topic, partition) for partition in partitions]
+
     def _take_waiting(self) -> None:
-        if not self._waiting or self._clock.now_ms() < self._try_at_ms:
-            return
-        try:
-            connection = self._session()
-            for partition in sorted(self._waiting):
-                self._take(connection, partition)
-        except Exception as error:
-            if not self._is_outage(error):
-                raise
-            self._wait_after(error, self._leases)
+        if self._waiting and self._clock.now_ms() >= self._try_at_ms:
+            try:
+                connection = self._session()
+                for partition in sorted(self._waiting):
+                    self._take(connection, partition)
+                    self._health.beat()
+            except Exception as error:
+                if not self._is_outage(error):
+                    raise
+                self._wait_after(error, self._leases)
+        if self._assigned_once and not self._waiting:
+            self._watch.taken_over()
 
     def _take(self, connection: Connection, partition: int) -> None:
         first, end = self._consumer.log_range(partition)
@@ -212,9 +224,10 @@ class LeasedWorker:
         connection.commit()
         self._waiting.discard(partition)
         if opened is None:
-            self._metrics.closed.labels(self._group, self._topic, str(partition)).set(1)
+            self._watch.closed((self._topic, partition))
             return
         self._leases[partition] = opened
+        self._watch.opened([(self._topic, partition)])
         self._consumer.start(partition, opened.next_offset)
         self._log.info(
             "partition_opened",
@@ -230,6 +243,8 @@ class LeasedWorker:
         taken = self._continuity.take(records, {p: lease.next_offset for p, lease in self._leases.items()})
         if taken.read_again:
             self._wait_after(Unavailable(f"records missing in {list(taken.read_again)}"), taken.read_again)
+        for partition, pending in taken.batch.items():
+            self._watch.met((self._topic, partition), pending[0].timestamp_ms)
         if taken.batch:
             started = time.perf_counter()
             self._work(taken.batch)
@@ -278,7 +293,7 @@ class LeasedWorker:
     def _stall(self, partition: int, error: Exception) -> None:
         self._consumer.stop(partition)
         self._forget([partition])
-        self._metrics.stalled.labels(self._group, self._topic, str(partition)).set(1)
+        self._watch.stalled((self._topic, partition), repr(error))
         self._log.error(
             "partition_stalled",
             partition=partition,
@@ -306,6 +321,10 @@ class LeasedWorker:
             self._consumer.stop(partition)
         self._forget(lost)
         self._waiting.update(lost)
+        if self._is_outage(error):
+            self._watch.waiting(self._places(self._waiting), repr(error))
+        else:
+            self._watch.opening(self._places(lost))
         self._failures += 1
         wait_ms = self._backoff.wait_ms(self._failures)
         self._try_at_ms = self._clock.now_ms() + wait_ms
@@ -333,11 +352,10 @@ class LeasedWorker:
     # --- what operators see -------------------------------------------------------------------------------
 
     def _measure(self, batch: Batch, moved: Mapping[int, Lease]) -> None:
-        now = self._clock.now_ms()
         for partition in moved:
-            place = (self._group, self._topic, str(partition))
-            self._metrics.last_progress.labels(*place).set(now / 1000)
-            self._metrics.oldest_unprocessed.labels(*place).set(batch[partition][-1].timestamp_ms / 1000)
+            place = (self._topic, partition)
+            self._watch.moved(place)
+            self._watch.met(place, batch[partition][-1].timestamp_ms)
 
     def _tell_positions(self, every_ms: int) -> None:
         now = self._clock.now_ms()
@@ -348,4 +366,4 @@ class LeasedWorker:
         for partition, lease in self._leases.items():
             lag = self._consumer.lag(partition, lease.next_offset)
             if lag is not None:
-                self._metrics.lag.labels(self._group, self._topic, str(partition)).set(lag)
+                self._watch.behind((self._topic, partition), lag)

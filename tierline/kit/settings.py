@@ -83,7 +83,8 @@ class Settings(BaseSettings):
     unknown_account_wait_ms: int = 2_000
     context_cache_size: int = 50_000
     batch_records: int = 500
-    metrics_port: int = 0
+    health_address: str = "127.0.0.1"
+    health_port: int = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     crash_point: str = ""

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from tierline.kit.settings import Settings
 
@@ -41,7 +41,8 @@ class Metrics:
             "oms_partition_last_progress_timestamp_seconds", "When a partition last moved."
         )
         self.oldest_unprocessed = self._per_partition(
-            "oms_partition_oldest_unprocessed_timestamp_seconds", "Broker time of the record last worked on."
+            "oms_partition_oldest_unprocessed_timestamp_seconds",
+            "Broker time of the oldest record that is not processed; now where there is none.",
         )
         self.closed = self._per_partition(
             "oms_partition_closed", "1: kept closed because store and topic disagree. Page."
@@ -50,6 +51,11 @@ class Metrics:
         self.build_info = Gauge(
             "oms_build_info", "The version that runs.", ["version", "worker"], registry=self.registry
         )
+
+    def runs(self, worker: str, version: str) -> None:
+        """This process is ``worker``: tell its version, and its memory and processor time from now on."""
+        self.build_info.labels(version, worker).set(1)
+        ProcessCollector(registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -81,10 +87,3 @@ def configure_logging(settings: Settings, worker: str, **facts: Any) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(worker=worker, **facts)
-
-
-def serve_metrics(settings: Settings, metrics: Metrics, worker: str, version: str) -> None:
-    """Answer Prometheus on 127.0.0.1:``metrics_port``; a port of 0 means nobody asks."""
-    metrics.build_info.labels(version, worker).set(1)
-    if settings.metrics_port:
-        start_http_server(settings.metrics_port, addr="127.0.0.1", registry=metrics.registry)

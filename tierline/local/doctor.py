@@ -22,6 +22,7 @@ from tierline.local.parts import USUAL_PORTS, ExistingServers
 from tierline.local.ports import is_free
 from tierline.local.postgres import program, server_user, version
 from tierline.local.status import read_status
+from tierline.local.workers import HEALTH_PORTS
 
 GIB = 1024**3
 LEAST_FREE_DISK = 2 * GIB
@@ -140,7 +141,7 @@ def _stack(folder: DataFolder) -> Iterator[Finding]:
         yield Finding("Stack", "note", f"was killed in {folder.path}", "The next `tierline up` cleans up.")
     else:
         yield Finding("Stack", "ok", f"{status.phase} in {folder.path}")
-    for name, port in USUAL_PORTS.items():
+    for name, port in {**USUAL_PORTS, **HEALTH_PORTS}.items():
         if not is_free(port):
             detail = f"{port} (for {name}) is in use{_by_whom(port)}"
             yield Finding("Port", "note", detail, "Another one is taken instead; `tierline status` shows it.")

@@ -117,6 +117,8 @@ def checkpoint_settings(folder: DataFolder) -> dict[str, Any]:
     }
 
 
-def take_ports(take: Callable[[Iterable[int]], int], preferred: Mapping[str, int]) -> dict[str, int]:
+def take_ports(
+    take: Callable[[Iterable[int]], int], names: Iterable[str], preferred: Mapping[str, int]
+) -> dict[str, int]:
     """A port for each listener: the preferred one where free, else any that is."""
-    return {name: take([preferred[name]] if name in preferred else []) for name in USUAL_PORTS}
+    return {name: take([preferred[name]] if name in preferred else []) for name in names}

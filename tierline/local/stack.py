@@ -30,9 +30,10 @@ from tierline.local.parts import (
 )
 from tierline.local.ports import PortBook
 from tierline.local.process import ProcessRef
+from tierline.local.readiness import await_readiness
 from tierline.local.server import Server
 from tierline.local.startup import start_servers
-from tierline.local.workers import Worker, WorkerGroup
+from tierline.local.workers import HEALTH_PORTS, Worker, WorkerGroup
 
 Prepare = Callable[[Settings], None]
 
@@ -62,7 +63,7 @@ class LocalStack:
         self.ended = threading.Event()
         """Set when the keeper has given up a server; ``check`` then raises why."""
         self._prepare = prepare
-        self._usual_ports = USUAL_PORTS if usual_ports else {}
+        self._usual_ports = {**USUAL_PORTS, **HEALTH_PORTS} if usual_ports else {}
         self._notice = notice
         self._existing = ExistingServers.of(Settings())
         self._servers: dict[str, Server] = {}
@@ -123,7 +124,8 @@ class LocalStack:
             self._notice(f"stopped {name}, left behind by a run that was killed")
         cache = cache_folder()
         book = self._resources.enter_context(PortBook(cache / "ports"))
-        self._ports = take_ports(book.take, {**self._usual_ports, **ports_before})
+        names = [*USUAL_PORTS, *(worker.name for worker in self._workers)]
+        self._ports = take_ports(book.take, names, {**self._usual_ports, **ports_before})
         self._enter("starting")
         artifacts = ArtifactCache(cache, Lock.read())
         self._servers = ServerSet(self.folder, self._ports, self._existing, artifacts).create(self._notice)
@@ -137,10 +139,14 @@ class LocalStack:
         if self._prepare:
             self._notice("preparing topics, tables and schemas")
             self._prepare(self.settings)
+        for worker in self._workers:
+            worker.health_port = self._ports[worker.name]
         self._workers.start()
         keeper = Keeper(self.servers, tuple(self._workers), self._on_change, self._give_up)
         keeper.start()
         self._resources.callback(keeper.stop)
+        self._write_state()
+        await_readiness({w.name: w.health_port for w in self._workers}, self._notice)
         self._enter("ready")
 
     def stop(self) -> None:

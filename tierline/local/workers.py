@@ -8,19 +8,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tierline.local.keeper import Keeper
+from tierline.local.ports import LOOPBACK
 from tierline.local.process import Command
 from tierline.local.supervised import Supervised
 
 WORKERS = ("normalizer", "orders", "payments", "replies", "projector", "triage")
+HEALTH_PORTS = {name: 18091 + number for number, name in enumerate(WORKERS)}
+"""Where the workers of a local stack answer about their health, where these ports are free."""
 RUN = (sys.executable, "-m", "tierline.cli", "run")
 WORKER_STOP_TIMEOUT_S = 15.0
 
 
 class Worker(Supervised):
-    """One worker. ``environment`` is added to this process's own, e.g. ``TIERLINE_DATA``."""
+    """One worker. ``environment`` is added to this process's own, e.g. ``TIERLINE_DATA``.
+
+    ``health_port``: where it answers about its health; 0 leaves the choice to it.
+    """
+
+    health_port = 0
 
     def __init__(self, name: str, logs: Path, environment: Mapping[str, str]) -> None:
         super().__init__(name, logs / f"{name}.log")
@@ -32,10 +40,15 @@ class Worker(Supervised):
 
     def start(self, environment: Mapping[str, str] | None = None) -> None:
         """Start it; ``environment`` holds for this one start (a crash point, say), not for later ones."""
-        command = Command((*RUN, self.name), {**self._environment, **(environment or {})})
+        port = {"TIERLINE_HEALTH_ADDRESS": LOOPBACK, "TIERLINE_HEALTH_PORT": str(self.health_port)}
+        command = Command((*RUN, self.name), {**self._environment, **port, **(environment or {})})
         with self.guard:
             self.spawn_command(command, f"tierline.cli run {self.name}")
             self.wanted = True
+
+    def describe(self) -> Mapping[str, Any]:
+        """What ``stack.json`` keeps about it."""
+        return {**super().describe(), "health_port": self.health_port}
 
     def restart(self, environment: Mapping[str, str] | None = None) -> None:
         """Kill it if it runs, and start it at once."""

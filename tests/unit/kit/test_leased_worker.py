@@ -10,6 +10,7 @@ import pytest
 
 from tierline.kit.clock import FakeClock
 from tierline.kit.errors import PositionOutsideLog, Unavailable
+from tierline.kit.health import Health, Reason
 from tierline.kit.leased_worker import Batch, LeasedWorker
 from tierline.kit.leases import Lease, Progress
 from tierline.kit.memory_broker import MemoryBroker, MemoryConsumer
@@ -74,11 +75,13 @@ class Setup:
     clock: FakeClock = field(default_factory=FakeClock)
     handler: Summing = field(default_factory=Summing)
     metrics: Metrics = field(default_factory=Metrics)
+    health: Health = field(init=False)
     sessions: list[MemorySession] = field(default_factory=list)
     database_is_away: bool = False
 
     def __post_init__(self) -> None:
         self.consumer = MemoryConsumer(self.broker)
+        self.health = Health([], self.clock.now_ms)
         self.worker = LeasedWorker(
             group=GROUP,
             topic=TOPIC,
@@ -86,6 +89,7 @@ class Setup:
             consumer=self.consumer,
             connect=self._connect,  # type: ignore[arg-type]
             metrics=self.metrics,
+            health=self.health,
             batch_records=10,
             clock=self.clock,
             lease_store=self.leases,
@@ -111,13 +115,19 @@ class Setup:
     def row(self, partition: int = 0) -> Lease:
         return self.leases.rows[GROUP, TOPIC, partition]
 
-    def stalled(self, partition: int) -> float | None:
+    def gauge(self, name: str, partition: int = 0) -> float | None:
         labels = {"consumer": GROUP, "topic": TOPIC, "partition": str(partition)}
-        return self.metrics.registry.get_sample_value("oms_partition_stalled", labels)
+        return self.metrics.registry.get_sample_value(f"oms_partition_{name}", labels)
+
+    def stalled(self, partition: int) -> float | None:
+        return self.gauge("stalled", partition)
 
     def closed(self, partition: int) -> float | None:
-        labels = {"consumer": GROUP, "topic": TOPIC, "partition": str(partition)}
-        return self.metrics.registry.get_sample_value("oms_partition_closed", labels)
+        return self.gauge("closed", partition)
+
+    @property
+    def readiness(self) -> str:
+        return self.health.ready().reason
 
 
 @pytest.fixture
@@ -194,6 +204,7 @@ def test_a_closed_partition_reads_nothing_and_pages(setup: Setup) -> None:
 
     assert {} == setup.handler.seen
     assert setup.closed(0) == 1
+    assert Reason.STALLED == setup.readiness
     setup.handler.closed = set()
     setup.consumer.revoke([0])
     setup.assign(0)
@@ -215,7 +226,8 @@ def test_a_bug_stops_its_own_partition_only(setup: Setup) -> None:
     assert {1: [b"good", b"more"]} == setup.handler.seen
     assert 0 == setup.row(0).next_offset
     assert "reset 1" in setup.handler.calls
-    assert (1, None) == (setup.stalled(0), setup.stalled(1))
+    assert (1, 0) == (setup.stalled(0), setup.stalled(1))
+    assert Reason.STALLED == setup.readiness
 
 
 def test_a_stalled_partition_starts_again_with_its_next_assignment(setup: Setup) -> None:
@@ -239,7 +251,8 @@ def test_an_outage_is_waited_out_without_an_effect_on_records(setup: Setup) -> N
     setup.assign(0)
     setup.worker.turn()
     assert {} == setup.handler.seen
-    assert setup.stalled(0) is None
+    assert setup.stalled(0) == 0
+    assert Reason.DEPENDENCY == setup.readiness
 
     setup.handler.errors.clear()
     setup.clock.advance(LONG_MS)
@@ -248,6 +261,7 @@ def test_an_outage_is_waited_out_without_an_effect_on_records(setup: Setup) -> N
 
     assert {0: [b"a", b"b"]} == setup.handler.seen
     assert "reset 0" in setup.handler.calls
+    assert Reason.SERVING == setup.readiness
 
 
 def test_nothing_is_tried_before_the_wait_is_over(setup: Setup) -> None:
@@ -361,3 +375,62 @@ def test_leaving_tells_the_positions_to_lag_tools(setup: Setup) -> None:
     assert {0: 1} == setup.consumer.committed
     assert setup.consumer.closed
     assert all(session.closed for session in setup.sessions)
+
+
+def test_a_worker_has_started_when_it_took_what_the_group_gave(setup: Setup) -> None:
+    """Being a member is not enough, and a partition that waits for the database is not taken."""
+    setup.database_is_away = True
+    setup.worker.turn()
+    assert not setup.health.started().ok
+
+    setup.assign(0)
+    assert not setup.health.started().ok
+
+    setup.database_is_away = False
+    setup.clock.advance(LONG_MS)
+    setup.worker.turn()
+    setup.worker.turn()
+    assert setup.health.started().ok
+
+
+def test_a_member_without_partitions_has_started_too(setup: Setup) -> None:
+    """More workers than partitions is a way to have spare ones."""
+    setup.assign()
+    assert Reason.SERVING == setup.readiness
+
+
+def test_every_turn_is_a_heartbeat(setup: Setup) -> None:
+    """A loop that does not come round is noticed from outside it."""
+    setup.assign(0)
+    setup.clock.advance(LONG_MS)
+    assert not setup.health.live().ok
+
+    setup.worker.turn()
+    assert setup.health.live().ok
+
+
+def test_the_oldest_unprocessed_record_is_as_old_as_the_broker_says(setup: Setup) -> None:
+    """While one waits its own time stands; with nothing to do the time is now, however long that lasts."""
+    written_ms = setup.clock.now_ms()
+    setup.handler.errors[b"a"] = Unavailable("registry away")
+    setup.broker.append(Message(TOPIC, b"k", b"a", 0), timestamp_ms=written_ms)
+    setup.assign(0)
+    assert written_ms / 1000 == setup.gauge("oldest_unprocessed_timestamp_seconds")
+
+    setup.handler.errors.clear()
+    for _ in range(3):
+        setup.clock.advance(LONG_MS)
+        setup.worker.turn()
+    assert setup.clock.now_ms() / 1000 == setup.gauge("oldest_unprocessed_timestamp_seconds")
+    assert setup.gauge("lag_records") == 0
+
+
+def test_nothing_is_told_about_a_partition_of_somebody_else(setup: Setup) -> None:
+    """Its numbers are the new holder's to tell: two tellers would be added up."""
+    setup.publish(b"a")
+    setup.assign(0)
+    setup.consumer.revoke([0])
+    setup.worker.turn()
+
+    names = ("lag_records", "stalled", "closed", "last_progress_timestamp_seconds")
+    assert [None] * 4 == [setup.gauge(name) for name in names]

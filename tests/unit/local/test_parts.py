@@ -99,7 +99,7 @@ def test_each_listener_gets_its_preferred_port_or_any() -> None:
         asked.append(list(preferred))  # type: ignore[call-overload]
         return 1
 
-    assert set(USUAL_PORTS) == set(take_ports(take, {"kafka": 7}))
+    assert set(USUAL_PORTS) == set(take_ports(take, USUAL_PORTS, {"kafka": 7}))
     assert [[7], [], [], [], []] == asked
 
 

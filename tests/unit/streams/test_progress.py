@@ -161,3 +161,20 @@ def test_whatever_the_order_the_position_is_the_longest_safe_prefix(seed: int) -
                 break
             safe = candidate.next_offset
         assert safe == progress.moved().get(PLACE, 0)
+
+
+def test_the_oldest_open_record_is_that_of_the_first_fetch_with_an_open_outcome() -> None:
+    """Where every outcome is safe, nothing older than the last fetch can be open."""
+    progress = Progress()
+    progress.open({PLACE: 10})
+    assert progress.oldest_ms(PLACE) is None
+
+    first, second = progress.begin(PLACE, 10, 11, 1, 1_000), progress.begin(PLACE, 11, 12, 1, 2_000)
+    assert 1_000 == progress.oldest_ms(PLACE)
+
+    assert first is not None
+    first.settle()
+    assert 2_000 == progress.oldest_ms(PLACE)
+    assert second is not None
+    second.settle()
+    assert 2_000 == progress.oldest_ms(PLACE)
