@@ -122,3 +122,22 @@ def all_topics() -> tuple[Topic, ...]:
     )
     twins = [t.dead_letter for t in declared]
     return tuple(declared + [t for t in twins if t is not None])
+
+
+READERS: tuple[tuple[Topic, str], ...] = (
+    *((orders_topic(channel), NORMALIZER) for channel in CHANNELS),
+    (COMMANDS, ORDERS),
+    (EVENTS, PAYMENTS),
+    (EVENTS, REPLIES),
+    (EVENTS, PROJECTOR),
+    *((topic, TRIAGE) for topic in dead_letter_topics()),
+)
+"""Which consumer reads which topic, upstream first."""
+
+
+def kafka_groups() -> dict[str, str]:
+    """The consumer behind every Kafka group, by the group's name without prefix.
+
+    Triage has a group per topic: members of one group with different topics would wait for each other.
+    """
+    return {f"{c}.{t.name}" if c == TRIAGE else c: c for t, c in READERS}

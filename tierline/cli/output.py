@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -33,15 +33,25 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """Print rows under headings; a heading that begins with ``>`` is aligned to the right."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    print_drawn(table(columns, rows))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], gap: int = 3) -> Table:
+    """Rows under headings, ``gap`` blanks between columns; a heading with ``>`` is aligned to the right."""
+    drawn = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
     for heading in columns:
         right = heading.startswith(">")
-        table.add_column(heading.removeprefix(">"), justify="right" if right else "left", overflow="fold")
+        drawn.add_column(heading.removeprefix(">"), justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        drawn.add_row(*row)
+    return drawn
+
+
+def print_drawn(picture: RenderableType) -> None:
+    """Print what rich draws, without the blanks that it leaves at the ends of lines."""
     target = console()
     with target.capture() as drawn:
-        target.print(table)
+        target.print(picture)
     for line in drawn.get().splitlines():
         sys.stdout.write(line.rstrip() + "\n")
 

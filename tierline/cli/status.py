@@ -1,78 +1,73 @@
-"""``tierline status``: what runs where."""
+"""``tierline status``: what runs where, how far it is behind, and what is wrong."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tierline.cli.options import Data, Json, data_folder
 
 if TYPE_CHECKING:
-    from tierline.local.status import ServerStatus, StackStatus, WorkerStatus
-
-
-def status(data: Data = None, json: Json = False) -> None:
-    """Show what runs where, and whether it answers.
-
-    Every server and worker with address, process, memory, time up and restarts.
-
-    Exit code 1 when something that should run does not.
-    """
-    from tierline.cli.output import print_json
     from tierline.local.folder import DataFolder
-    from tierline.local.status import read_status
+    from tierline.local.overview import Overview
 
-    found = read_status(DataFolder(data_folder(data)))
-    if json:
-        print_json(found.to_json())
-    else:
-        print_status(found)
+
+def status(
+    data: Data = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks of --watch.")] = 2,
+    json: Json = False,
+) -> None:
+    """Show what runs where, how far it is behind, and what is wrong.
+
+    Servers, workers with their readiness, the records that wait and for how long; for whatever is wrong the
+    command to type next. Servers that the environment names are asked like those of a local stack.
+
+    Exit code 1 when something is wrong.
+    """
+    from tierline.local.folder import DataFolder
+    from tierline.local.overview import read_overview
+
+    folder = DataFolder(data_folder(data))
+    if watch:
+        with contextlib.suppress(KeyboardInterrupt):
+            _watch(folder, every, json=json)
+        return
+    found = read_overview(folder)
+    print_overview(found, json=json)
     raise typer.Exit(0 if found.is_well else 1)
 
 
-def print_status(found: StackStatus) -> None:
-    """Print it for people."""
-    from tierline.cli.output import print_table
+def print_overview(found: Overview, *, json: bool = False) -> None:
+    """Print it for people, or for a program."""
+    from tierline.cli.output import print_drawn, print_json
+    from tierline.cli.status_view import view
 
-    if found.servers:
-        columns = ("", "", "address", ">pid", ">memory", ">up", ">restarts")
-        print_table(columns, [*map(_server_cells, found.servers), *map(_worker_cells, found.workers)])
-        typer.echo(f"\ndata in {found.data}   logs in {found.data}/logs")
-    typer.echo(_sentence(found))
-
-
-def _server_cells(server: ServerStatus) -> list[str]:
-    answers = "answers" if server.answers else "DOES NOT ANSWER"
-    return [server.title, answers, server.address, *_vitals(server)]
+    if json:
+        print_json(found.to_json())
+    else:
+        print_drawn(view(found))
 
 
-def _worker_cells(worker: WorkerStatus) -> list[str]:
-    runs = (
-        "runs"
-        if worker.running
-        else "ENDED" + (f" (exit code {worker.exit_code})" if worker.exit_code is not None else "")
-    )
-    return [worker.name, runs, "", *_vitals(worker)]
+def _watch(folder: DataFolder, every: float, *, json: bool) -> None:
+    """On a terminal one screen that is drawn again; elsewhere one whole answer after the other."""
+    from rich.live import Live
 
+    from tierline.cli.output import console
+    from tierline.cli.status_view import view
+    from tierline.local.overview import read_overview
 
-def _vitals(process: ServerStatus | WorkerStatus) -> list[str]:
-    from tierline.cli.output import duration, size
-
-    pid, restarts = process.pid or "", process.restarts or ""
-    return [str(pid), size(process.memory_bytes), duration(process.uptime_s), str(restarts)]
-
-
-def _sentence(found: StackStatus) -> str:
-    match found.phase:
-        case "ready" if found.is_well:
-            return f"All well (supervisor {found.supervisor}).   Stop: tierline down"
-        case "ready":
-            return "Not everything runs: see the logs of what is marked above."
-        case "killed":
-            return f"The supervisor of {found.data} was killed.   Clean up and start again: tierline up"
-        case "starting" | "stopping":
-            return f"The stack in {found.data} is {found.phase}."
-        case _:
-            problem = f"   It ended because: {found.problem}" if found.problem else ""
-            return f"Nothing runs in {found.data}.{problem}   Start: tierline up --detach"
+    if sys.stdout.isatty() and not json:
+        with Live(console=console(), screen=True, auto_refresh=False) as screen:
+            while True:
+                screen.update(view(read_overview(folder)), refresh=True)
+                time.sleep(every)
+    while True:
+        print_overview(read_overview(folder), json=json)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+        time.sleep(every)

@@ -23,9 +23,9 @@ def up(
     Kafka, PostgreSQL and the schema registry are real servers that listen on this machine only.
     Ctrl-C stops everything; what they stored stays. A second `up` shows what runs.
     """
-    from tierline.cli.status import print_status
+    from tierline.cli.status import print_overview
     from tierline.local.folder import DataFolder, FolderInUse
-    from tierline.local.status import read_status
+    from tierline.local.overview import read_overview
     from tierline.local.supervisor import start_detached
 
     folder = DataFolder(data_folder(data))
@@ -41,7 +41,7 @@ def up(
     except FolderInUse as error:
         _say(error.message)
     folder.make_current()
-    print_status(read_status(folder))
+    print_overview(read_overview(folder))
 
 
 def _run(folder: DataFolder, *, workers: bool) -> None:

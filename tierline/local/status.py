@@ -11,10 +11,13 @@ from typing import Any, Literal
 
 import psutil
 
-from tierline.kit.settings import load_settings
+from tierline.kit.settings import Settings, load_settings
 from tierline.local.folder import DataFolder, StackState
+from tierline.local.parts import ExistingServers
+from tierline.local.ports import LOOPBACK
 from tierline.local.probe import kafka_answers, postgres_answers, registry_answers
 from tierline.local.process import ProcessRef
+from tierline.local.readiness import health_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,11 @@ class ServerStatus:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker process. ``exit_code``: how the last process ended, None while it runs."""
+    """One worker process. ``exit_code``: how the last process ended, None while it runs.
+
+    ``state``: what it says about its readiness and ``detail`` why; ``silent`` when it runs and says nothing,
+    ``ended`` when it does not run. ``health``: where it answers.
+    """
 
     name: str
     running: bool
@@ -44,14 +51,20 @@ class WorkerStatus:
     restarts: int
     exit_code: int | None
     log: str
+    state: str = "ended"
+    detail: str = ""
+    health: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StackStatus:
-    """A whole stack. ``phase``: that of the supervisor; ``killed`` when it died without stopping."""
+    """A whole stack. ``phase``: that of the supervisor; ``killed`` when it died without stopping.
+
+    ``elsewhere``: nothing of ours runs here, and the environment names servers.
+    """
 
     data: str
-    phase: Literal["never started", "starting", "ready", "stopping", "stopped", "killed"]
+    phase: Literal["never started", "starting", "ready", "stopping", "stopped", "killed", "elsewhere"]
     supervisor: int | None
     problem: str
     servers: tuple[ServerStatus, ...]
@@ -84,25 +97,35 @@ def read_status(folder: DataFolder) -> StackStatus:
         supervisor=state.supervisor.pid if owned else None,
         problem=state.problem,
         servers=() if over else _servers(folder, state),
-        workers=() if over else tuple(_worker(name, said) for name, said in state.workers.items()),
+        workers=() if over else _workers(state),
     )
 
 
+def read_elsewhere(folder: DataFolder) -> StackStatus | None:
+    """Ask the servers that the environment names; None when it names none."""
+    addresses = ExistingServers.of(Settings()).addresses()
+    if not addresses:
+        return None
+    servers = _existing(addresses, _ask(folder))
+    return StackStatus(str(folder.path), "elsewhere", None, "", servers, ())
+
+
 def _servers(folder: DataFolder, state: StackState) -> tuple[ServerStatus, ...]:
-    answers = _ask(folder)
-    existing = [
-        ServerStatus(name, f"{name} (existing)", address, answers.get(name, False))
-        for name, address in state.existing.items()
-    ]
+    answers = _ask(folder) if folder.settings_file.exists() else {}  # else the first start is under way
     own = [
         _server(name, said, answers, shadowed=name in state.existing) for name, said in state.servers.items()
     ]
-    return (*own, *existing)
+    return (*own, *_existing(state.existing, answers))
+
+
+def _existing(addresses: Mapping[str, str], answers: Mapping[str, bool]) -> tuple[ServerStatus, ...]:
+    return tuple(
+        ServerStatus(name, f"{name} (existing)", address, answers.get(name, False))
+        for name, address in addresses.items()
+    )
 
 
 def _ask(folder: DataFolder) -> dict[str, bool]:
-    if not folder.settings_file.exists():
-        return {}  # the first start is still under way
     settings = load_settings(folder.path)
     with ThreadPoolExecutor() as pool:
         asked = {
@@ -129,14 +152,24 @@ def _server(
     )
 
 
+def _workers(state: StackState) -> tuple[WorkerStatus, ...]:
+    with ThreadPoolExecutor() as pool:
+        return tuple(pool.map(_worker, state.workers, state.workers.values()))
+
+
 def _worker(name: str, said: Mapping[str, Any]) -> WorkerStatus:
     vitals = _vitals(said["process"])
+    running, port = vitals["pid"] is not None, said["health_port"]
+    told = health_of(port) if running and port else None
     return WorkerStatus(
         name=name,
-        running=vitals["pid"] is not None,
+        running=running,
         restarts=said["restarts"],
         exit_code=said["exit_code"],
         log=said["log"],
+        state=told["reason"] if told else "silent" if running else "ended",
+        detail=told["detail"] if told else "",
+        health=f"{LOOPBACK}:{port}",
         **vitals,
     )
 

@@ -11,29 +11,8 @@ import psycopg
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from schemas.topics import (
-    CHANNELS,
-    COMMANDS,
-    EVENTS,
-    NORMALIZER,
-    ORDERS,
-    PAYMENTS,
-    PROJECTOR,
-    REPLIES,
-    TRIAGE,
-    Topic,
-    dead_letter_topics,
-    orders_topic,
-)
+from schemas.topics import COMMANDS, EVENTS, ORDERS, READERS, Topic
 
-READERS: tuple[tuple[Topic, str], ...] = (
-    *((orders_topic(channel), NORMALIZER) for channel in CHANNELS),
-    (COMMANDS, ORDERS),
-    (EVENTS, PAYMENTS),
-    (EVENTS, REPLIES),
-    (EVENTS, PROJECTOR),
-    *((topic, TRIAGE) for topic in dead_letter_topics()),
-)
 POLL_S = 0.1
 READ_S = 10.0
 PATIENTLY = Retrying(

@@ -15,7 +15,7 @@ from tierline.local.status import read_status
 
 GONE = {"pid": 1, "created": 1.0, "marker": "nothing"}
 SERVER = {"title": "Kafka", "address": "127.0.0.1:1", "process": GONE, "restarts": 0, "log": "kafka.log"}
-WORKER = {"process": GONE, "restarts": 2, "exit_code": 1, "log": "orders.log"}
+WORKER = {"process": GONE, "restarts": 2, "exit_code": 1, "log": "orders.log", "health_port": 1}
 
 
 def folder_with(tmp_path: Path, phase: str) -> DataFolder:
@@ -41,7 +41,8 @@ def test_a_supervisor_that_does_not_hold_the_folder_was_killed(tmp_path: Path) -
     assert status.phase == "killed"
     assert status.supervisor is None
     assert (False, None) == (status.servers[0].answers, status.servers[0].pid)
-    assert (False, 1) == (status.workers[0].running, status.workers[0].exit_code)
+    worker = status.workers[0]
+    assert (False, 1, "ended") == (worker.running, worker.exit_code, worker.state)
 
 
 def test_a_live_supervisor_is_believed_about_its_phase(tmp_path: Path) -> None:

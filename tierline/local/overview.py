@@ -1,0 +1,166 @@
+"""Intake at a glance: what runs, how far everybody is behind, what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psycopg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from deadletter.groups import Group, open_groups
+from schemas.topics import GROUPS, kafka_groups
+from tierline.kit.database import connect
+from tierline.kit.health import Reason
+from tierline.kit.settings import Settings, load_settings
+from tierline.local.folder import DataFolder
+from tierline.local.lag import ANSWER_S, Lag, kafka_client, read_lag
+from tierline.local.status import StackStatus, read_elsewhere, read_status
+
+LONG_S = 60
+"""A record that waits for longer than this is worth a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A process that Kafka knows as a worker: where it is, and how many partitions it has."""
+
+    consumer: str
+    host: str
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLetters:
+    """Dead letters of one class that wait for somebody."""
+
+    dead_letter_class: str
+    records: int
+    causes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong, in a sentence, and the command to type next."""
+
+    text: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """``unknown``: why nothing can be told but what runs; empty when everything can."""
+
+    stack: StackStatus
+    lag: tuple[Lag, ...] = ()
+    members: tuple[Member, ...] = ()
+    dead_letters: tuple[OpenLetters, ...] = ()
+    unknown: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Every server answers, every worker runs, and nothing is wrong."""
+        return self.stack.is_well and not findings(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same facts for a program."""
+        return {
+            **self.stack.to_json(),
+            "is_well": self.is_well,
+            "lag": [asdict(lag) for lag in self.lag],
+            "members": [asdict(member) for member in self.members],
+            "dead_letters": [asdict(letters) for letters in self.dead_letters],
+            "unknown": self.unknown,
+            "findings": [asdict(finding) for finding in findings(self)],
+        }
+
+
+def read_overview(folder: DataFolder) -> Overview:
+    """Ask everybody; takes a few seconds when something is away."""
+    stack = read_status(folder)
+    if not stack.servers:
+        stack = read_elsewhere(folder) or stack
+    if not stack.servers:
+        return Overview(stack)
+    settings = load_settings(folder.path)
+    try:
+        with connect(settings.database_url, "tierline-status") as connection:
+            letters = open_letters(open_groups(connection))
+        return Overview(stack, read_lag(settings), read_members(settings), letters)
+    except psycopg.Error as error:
+        return Overview(stack, unknown=f"PostgreSQL: {str(error).strip().partition(chr(10))[0]}")
+    except KafkaException as error:
+        return Overview(stack, unknown=f"Kafka: {error.args[0].str()}")
+
+
+def open_letters(groups: Iterable[Group]) -> tuple[OpenLetters, ...]:
+    """By class, the most frequent first."""
+    records: Counter[str] = Counter()
+    causes: Counter[str] = Counter()
+    for group in groups:
+        records[group.class_] += group.records
+        causes[group.class_] += 1
+    return tuple(OpenLetters(name, number, causes[name]) for name, number in records.most_common())
+
+
+def read_members(settings: Settings) -> tuple[Member, ...]:
+    """Every process that takes part in a consumer group of the workers."""
+    admin = AdminClient(kafka_client(settings.kafka))
+    groups = {settings.kafka.topic_prefix + group: name for group, name in kafka_groups().items()}
+    answers = admin.describe_consumer_groups(list(groups), request_timeout=ANSWER_S)
+    return tuple(
+        Member(groups[group], member.host.lstrip("/"), len(member.assignment.topic_partitions))
+        for group, answer in answers.items()
+        for member in answer.result().members
+    )
+
+
+def findings(overview: Overview) -> list[Finding]:
+    """What is wrong, the most basic first: what follows from it may be over with it."""
+    return [*_servers(overview), *_workers(overview), *_missing(overview), *_behind(overview)]
+
+
+def _servers(overview: Overview) -> Iterator[Finding]:
+    for server in overview.stack.servers:
+        if not server.answers:
+            text = f"{server.title} at {server.address} does not answer"
+            yield Finding(text, f"tail -n 20 {server.log}" if server.log else "tierline doctor")
+
+
+def _workers(overview: Overview) -> Iterator[Finding]:
+    for worker in overview.stack.workers:
+        match worker.state:
+            case Reason.SERVING | Reason.DRAINING:
+                continue
+            case Reason.DEPENDENCY:
+                yield Finding(f"{worker.name} waits. {worker.detail}", "tierline doctor")
+            case Reason.STALLED:
+                yield Finding(f"{worker.name} stands still. {worker.detail}", f"grep partition_ {worker.log}")
+            case "ended":
+                code = "" if worker.exit_code is None else f" (exit code {worker.exit_code})"
+                yield Finding(f"{worker.name} ended{code}", f"tail -n 20 {worker.log}")
+            case state:
+                yield Finding(f"{worker.name} is {state}. {worker.detail}", f"tail -n 20 {worker.log}")
+
+
+def _missing(overview: Overview) -> Iterator[Finding]:
+    if overview.unknown or overview.stack.workers:
+        return
+    working = {member.consumer for member in overview.members}
+    for group in GROUPS:
+        if group not in working:
+            name = group.removeprefix("tierline-")
+            yield Finding(f"no process takes part as {name}", f"tierline run {name}")
+
+
+def _behind(overview: Overview) -> Iterator[Finding]:
+    if overview.unknown:
+        yield Finding(f"how far the workers are behind is not known. {overview.unknown}", "tierline doctor")
+    for lag in overview.lag:
+        if (lag.oldest_s or 0) >= LONG_S:
+            name = lag.consumer.removeprefix("tierline-")
+            text = f"{lag.records:,} records of {lag.topic} wait for {name}"
+            yield Finding(text, "tierline status --watch")
