@@ -14,7 +14,7 @@ KIB = 1024
 MIB = 1024 * KIB
 DAY_MS = 24 * 60 * 60 * 1000
 
-CHANNELS = ("portal", "partner", "marketplace")
+CHANNELS = ("portal", "partner", "marketplace", "sales_desk")
 
 # Consumer groups are bookmarks: a renamed group starts from the beginning. Never rename one.
 NORMALIZER = "tierline-normalizer"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from schemas.topics import Topic, orders_topic
-from streams.channels import marketplace, partner, portal
-from streams.reading.contract import Contract, Document
+from streams.channels import marketplace, partner, portal, sales_desk
+from streams.reading.contract import Document
 from streams.reading.headers import DEFAULT_SOURCE, UNREADABLE_SOURCE, source_of, traceparent_of
 from streams.reading.intent import Arrival, Intent, PlanNames, Reading, Unreadable
 from streams.reading.refusal import Code, Refused, dead
@@ -17,12 +17,22 @@ from tierline.kit.records import Record
 MAX_RECORD_BYTES = 1024 * 1024
 
 
+class RecordContract(Protocol):
+    """How the bytes of a channel are read."""
+
+    def read(self, value: bytes | None) -> Document[Any]:
+        """The document in ``value``; raises ``Refused`` (class decode or contract)."""
+
+    def reference_in(self, value: bytes | None) -> str | None:
+        """The channel's reference in a record that was refused; None if it cannot be told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Channel:
     """One row: the channel's name, what its bytes must be, and what they then ask for."""
 
     name: str
-    contract: Contract[Any]
+    contract: RecordContract
     intents: Callable[[Document[Any], Arrival], tuple[Intent, ...]]
 
     @property
@@ -38,6 +48,7 @@ CHANNELS: Mapping[str, Channel] = {
         Channel("portal", portal.CONTRACT, portal.intents),
         Channel("partner", partner.CONTRACT, partner.intents),
         Channel("marketplace", marketplace.CONTRACT, marketplace.intents),
+        Channel("sales_desk", sales_desk.CONTRACT, sales_desk.intents),
     )
 }
 

@@ -7,11 +7,9 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from streams.reading.contract import Contract, Document
-from streams.reading.fields import Reference, Token, Whole, Word, milliseconds_of, start_date
-from streams.reading.intent import NEXT_CYCLE, NOW, Arrival, Intent
+from streams.reading.fields import MAX_MODULES, Reference, Token, Whole, Word, milliseconds_of, start_of
+from streams.reading.intent import NOW, Arrival, Intent
 from streams.reading.refusal import Code, Refused
-
-MAX_MODULES = 50
 
 
 class Target(Struct, frozen=True, gc=False):
@@ -49,7 +47,7 @@ def intents(document: Document[PortalOrder], arrival: Arrival) -> tuple[Intent, 
     plan, seats, modules = _asked(order.target)
     effective = order.effective or NOW
     if effective != NOW:
-        effective = _start(effective, record.timestamp_ms)
+        effective = start_of(effective, "effective", record.timestamp_ms)
     requested_at = order.requested_at or None
     intent = Intent(
         arrival.channel,
@@ -86,14 +84,6 @@ def _asked(target: Target) -> tuple[str | None, int | None, tuple[str, ...]]:
     if plan is None and seats is None and not modules:
         raise Refused(Code.NOTHING_ORDERED, "target")
     return plan, seats, modules
-
-
-def _start(effective: str, received_at: int) -> str:
-    if effective == NEXT_CYCLE:
-        return NEXT_CYCLE
-    if not effective[0].isdigit():
-        raise Refused(Code.INVALID_VALUE, "effective")
-    return start_date(effective, "effective", received_at)
 
 
 def _unavailable(order: PortalOrder, effective: str) -> tuple[str, ...]:

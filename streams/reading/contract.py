@@ -35,7 +35,7 @@ def _harmless(depth: int) -> Any:
     return dict[str, node]
 
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _COMPLAINT = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]+)`")
 _CODES = (
@@ -101,9 +101,9 @@ class Contract(Generic[T]):
         try:
             content = msgspec.convert(raw, self._declared)
         except msgspec.ValidationError as error:
-            _refuse(str(error))
+            refuse(str(error))
         for path, text in _declared_texts((), raw, self.shape):
-            if _CONTROL.search(text):
+            if CONTROL.search(text):
                 raise Refused(Code.CONTROL_CHARACTER, strict_json.path_text(path, self.names))
             if text.isspace():
                 raise Refused(Code.EMPTY_FIELD, strict_json.path_text(path, self.names))
@@ -116,7 +116,7 @@ class Contract(Generic[T]):
             text = msgspec.convert(reference, Reference)
         except (Refused, msgspec.ValidationError):
             return None
-        return None if _CONTROL.search(text) or text.isspace() else text
+        return None if CONTROL.search(text) or text.isspace() else text
 
 
 def _is_plain(value: bytes) -> bool:
@@ -124,8 +124,8 @@ def _is_plain(value: bytes) -> bool:
     return value.isascii() and b"\\" not in value and b"\x7f" not in value and b'" ' not in value
 
 
-def _refuse(complaint: str) -> NoReturn:
-    """Turn msgspec's complaint into a code and a path, without the words of the payload."""
+def refuse(complaint: str) -> NoReturn:
+    """Turn msgspec's complaint into ``Refused`` with code and path, without the words of the payload."""
     match = _COMPLAINT.fullmatch(complaint)
     what, path = (match["what"], match["path"] or "") if match else (complaint, "")
     if missing := _MISSING.fullmatch(what):

@@ -1,4 +1,4 @@
-"""Field types and field rules that all JSON channels share. Limits count characters."""
+"""Field types and field rules that all channels share. Limits count characters."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from streams.reading.intent import NOW
+from streams.reading.intent import NEXT_CYCLE, NOW
 from streams.reading.refusal import Code, Refused
 
 Reference = Annotated[str, Meta(min_length=1, max_length=255)]
 Word = Annotated[str, Meta(min_length=1, max_length=128)]
 Token = Annotated[str, Meta(min_length=1, max_length=300)]
 Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+MAX_MODULES = 50
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -34,6 +36,15 @@ def instant_of(text: str, field: str) -> datetime:
 def milliseconds_of(text: str, field: str) -> int:
     """``instant_of`` in ms since the epoch, rounded down."""
     return _milliseconds(instant_of(text, field))
+
+
+def start_of(text: str, field: str, received_at: int) -> str:
+    """When an order counts that says ``now``, ``next_cycle`` or a day; see ``start_date``."""
+    if text in (NOW, NEXT_CYCLE):
+        return text
+    if not text[0].isdigit():
+        raise Refused(Code.INVALID_VALUE, field)
+    return start_date(text, field, received_at)
 
 
 def start_instant(text: str, field: str, received_at: int) -> str:

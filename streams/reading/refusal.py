@@ -28,7 +28,14 @@ class Code(StrEnum):
     DUPLICATE_KEY = "DUPLICATE_KEY"
     LONE_SURROGATE = "LONE_SURROGATE"
     NOT_AN_OBJECT = "NOT_AN_OBJECT"
+    MALFORMED_CSV = "MALFORMED_CSV"
+    NOT_ONE_ROW = "NOT_ONE_ROW"
+    RAGGED_ROW = "RAGGED_ROW"
+    WRONG_DELIMITER = "WRONG_DELIMITER"
+    DUPLICATE_COLUMN = "DUPLICATE_COLUMN"
 
+    MISSING_COLUMN = "MISSING_COLUMN"
+    INVALID_NUMBER = "INVALID_NUMBER"
     MISSING_FIELD = "MISSING_FIELD"
     WRONG_TYPE = "WRONG_TYPE"
     EMPTY_FIELD = "EMPTY_FIELD"
@@ -53,9 +60,9 @@ _DECODE = DeadLetterClass.DECODE
 _CONTRACT = DeadLetterClass.CONTRACT
 
 MEANINGS: dict[Code, tuple[DeadLetterClass, str]] = {
-    Code.TOMBSTONE: (_DECODE, "The record has a null value; an order needs a JSON object."),
-    Code.EMPTY_VALUE: (_DECODE, "The value is empty; an order needs a JSON object."),
-    Code.INVALID_UTF8: (_DECODE, "The bytes are not UTF-8; send the JSON text encoded as UTF-8."),
+    Code.TOMBSTONE: (_DECODE, "The record has a null value, which is no order."),
+    Code.EMPTY_VALUE: (_DECODE, "The value is empty, which is no order."),
+    Code.INVALID_UTF8: (_DECODE, "The bytes are not UTF-8; send text encoded as UTF-8."),
     Code.BYTE_ORDER_MARK: (_DECODE, "The text starts with a byte order mark; send it without one."),
     Code.NUL_BYTE: (_DECODE, "The bytes hold a NUL, as UTF-16 text does; send UTF-8 text without NUL."),
     Code.MALFORMED_JSON: (_DECODE, "The text is not JSON (RFC 8259); it may be cut short."),
@@ -70,6 +77,22 @@ MEANINGS: dict[Code, tuple[DeadLetterClass, str]] = {
     Code.DUPLICATE_KEY: (_DECODE, "A key stands twice in one object, so it is unclear which value counts."),
     Code.LONE_SURROGATE: (_DECODE, "A text holds half of a \\u surrogate pair, which is no character."),
     Code.NOT_AN_OBJECT: (_DECODE, "The JSON value is not an object."),
+    Code.MALFORMED_CSV: (
+        _DECODE,
+        "The row is not CSV (RFC 4180): a quote is not closed, or stands where it must be doubled.",
+    ),
+    Code.NOT_ONE_ROW: (_DECODE, "A record is the header line and one row; this one holds something else."),
+    Code.RAGGED_ROW: (_DECODE, "The row has more or fewer cells than the header line."),
+    Code.WRONG_DELIMITER: (_DECODE, "The columns are not separated by commas; save the file with commas."),
+    Code.DUPLICATE_COLUMN: (_DECODE, "A column stands twice in the header line; remove one of them."),
+    Code.MISSING_COLUMN: (
+        _CONTRACT,
+        "The header line lacks this column, or spells it in another way; its cells may be empty.",
+    ),
+    Code.INVALID_NUMBER: (
+        _CONTRACT,
+        "This is no whole number; send digits only, as 15: no separator, fraction, sign or unit.",
+    ),
     Code.MISSING_FIELD: (_CONTRACT, "A required field is missing or null."),
     Code.WRONG_TYPE: (_CONTRACT, "The field has another JSON type than the contract says."),
     Code.EMPTY_FIELD: (_CONTRACT, "The field is empty; leave it out or send null where it is optional."),
@@ -79,7 +102,7 @@ MEANINGS: dict[Code, tuple[DeadLetterClass, str]] = {
     Code.INVALID_VALUE: (_CONTRACT, "The value is none of those that the contract lists."),
     Code.INVALID_TIMESTAMP: (
         _CONTRACT,
-        "This is no date or time that exists; send RFC 3339 with an offset, as 2026-11-23T10:02:11Z.",
+        "This is no day or time that exists; send a day as 2026-11-23, a time as 2026-11-23T10:02:11Z.",
     ),
     Code.INVALID_SOURCE: (
         _CONTRACT,

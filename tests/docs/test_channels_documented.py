@@ -24,7 +24,7 @@ from tierline.kit.records import Record
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "channels.md").read_text(encoding="utf-8")
-BLOCKS = dict(re.findall(r"```json (\w+)\n(.*?)```", PAGE, re.DOTALL))
+BLOCKS = dict(re.findall(r"```(?:json|csv) (\w+)\n(.*?)```", PAGE, re.DOTALL))
 COMMANDS = re.findall(r"```\n\$ tierline (.*?)\n(.*?)```", PAGE, re.DOTALL)
 [MODULE] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 

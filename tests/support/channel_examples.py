@@ -1,8 +1,8 @@
 """The examples of the channels: payloads with the result that intake must give, as files.
 
-``schemas/examples/<channel>/<case>.json`` (or ``.bin`` where the bytes are no text) is the value of one
-record, ``<case>.record.json`` says where time of arrival or headers matter, ``<case>.golden.json`` is the
-result. After a change that is meant to change results, write them again and review the difference:
+``schemas/examples/<channel>/<case>.json`` (or ``.csv``, or ``.bin`` where the bytes are no text) is the value
+of one record, ``<case>.record.json`` says where time of arrival or headers matter, ``<case>.golden.json`` is
+the result. After a change that is meant to change results, write them again and review the difference:
 
     .venv/bin/python -m tests.support.channel_examples && git diff schemas/examples
 """
@@ -18,6 +18,7 @@ from typing import Any
 from streams.normalizing.normalize import command_of
 from streams.normalizing.resolve import RefRow, Resolved, Unknown, resolve_record
 from streams.pipeline import CHANNELS, read_intents
+from streams.reading.contract import Contract
 from streams.reading.intent import Intent, PlanNames, Reading, Unreadable
 from tierline.domain.outcome import Dead
 from tierline.kit.records import Record
@@ -32,6 +33,7 @@ DEPLOYMENT: dict[str, Any] = {
 }
 GOLDEN = ".golden.json"
 RECORD = ".record.json"
+JSON_CHANNELS = tuple(name for name, channel in CHANNELS.items() if isinstance(channel.contract, Contract))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,11 @@ def examples(channel: str | None = None) -> list[Example]:
     """All examples, or those of one channel, by name."""
     channels = [channel] if channel else sorted(CHANNELS)
     return [example for name in channels for example in _examples_of(name)]
+
+
+def json_examples() -> list[Example]:
+    """The examples of the channels that send JSON."""
+    return [found for found in examples() if found.channel in JSON_CHANNELS]
 
 
 def _examples_of(channel: str) -> Iterator[Example]:

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from streams.channels import partner, portal
 from streams.reading.contract import Contract, Document
 from streams.reading.refusal import Code, Refused
-from tests.support.channel_examples import examples
+from tests.support.channel_examples import json_examples
 from tests.support.json_mutants import mutants, values, written
 
 CONTRACTS: list[Contract[Any]] = [portal.CONTRACT, partner.CONTRACT]
 NAMES = sorted(portal.CONTRACT.names | partner.CONTRACT.names)
-PAYLOADS = [found.value for found in examples()]
-READABLE = [found.value for found in examples() if found.expected.get("dead", {}).get("class") != "decode"]
+PAYLOADS = [found.value for found in json_examples()]
+READABLE = [e.value for e in json_examples() if e.expected.get("dead", {}).get("class") != "decode"]
 
 OUTCOME = tuple[object, ...]
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from streams.pipeline import CHANNELS, MAX_RECORD_BYTES, Channel, read_intents
 from streams.reading.intent import PlanNames, Reading, Unreadable
 from streams.reading.refusal import Code
-from tests.support.channel_examples import PLANS, examples
+from tests.support.channel_examples import JSON_CHANNELS, PLANS, json_examples
 from tests.support.json_mutants import mutants
 from tierline.domain.outcome import Dead, DeadLetterClass
 from tierline.kit.records import Headers, Record
 
 PORTAL = CHANNELS["portal"]
 ORDER = {"reference": "r-1", "subscription_id": "sub_88", "target": {"seats": 20}}
-READABLE = [found.value for found in examples() if found.expected.get("dead", {}).get("class") != "decode"]
+READABLE = [e.value for e in json_examples() if e.expected.get("dead", {}).get("class") != "decode"]
 SECRET = "jane@example.com"
 
 
@@ -44,13 +44,13 @@ def test_a_tombstone_is_a_decode_error(channel: Channel) -> None:
     assert (DeadLetterClass.DECODE, Code.TOMBSTONE, None) == (dead.dead_letter_class, dead.code, dead.field)
 
 
-@pytest.mark.parametrize("channel", CHANNELS.values(), ids=CHANNELS)
+@pytest.mark.parametrize("name", JSON_CHANNELS)
 @pytest.mark.parametrize(
     "bomb", [b"[" * 100_000, b'{"x":' * 100_000, b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"]
 )
-def test_a_nesting_bomb_is_a_decode_error(channel: Channel, bomb: bytes) -> None:
+def test_a_nesting_bomb_is_a_decode_error(name: str, bomb: bytes) -> None:
     """100,000 brackets, alone or in a field that nobody knows."""
-    assert Code.NESTING_TOO_DEEP == refusal_of(bomb, channel).code
+    assert Code.NESTING_TOO_DEEP == refusal_of(bomb, CHANNELS[name]).code
 
 
 def test_a_record_of_the_largest_size_is_read() -> None:
