@@ -16,11 +16,15 @@ from tierline.kit.records import Message
 
 @dataclass(frozen=True, slots=True)
 class ReplyReason:
-    """One reason code with the text a customer may read and, if any, the detail for the channel."""
+    """One reason code with the text a customer may read and, if any, the detail for the channel.
+
+    ``field``: path of the payload field that is wrong; None where it is not one field.
+    """
 
     code: str
     text: str
     detail: str | None = None
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def dead_reply(letter: DeadLetter, source: str, reference: str | None, answered_
         reference=reference,
         order_id=None,
         duplicate=False,
-        reasons=(ReplyReason(letter.dead.code, told.customer, letter.dead.detail),),
+        reasons=(ReplyReason(letter.dead.code, told.customer, letter.dead.detail, letter.dead.field),),
         retry=told.retryable,
         amounts=None,
         next_action=told.next_action,

@@ -21,6 +21,8 @@ from streams.reading.strict_csv import BLANKS, Row, content, other_delimiter, ro
 T = TypeVar("T")
 
 LIST_SEPARATOR = ";"
+OWN_PREFIX = "tierline_"
+"""Columns of an answer that Tierline gave to a file; in a file that is sent again they are not read."""
 
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
@@ -61,7 +63,7 @@ class CsvContract(Generic[T]):
             document = msgspec.convert(values, self._declared)
         except msgspec.ValidationError as error:
             refuse(str(error))
-        return Document(document, sum(name not in self._known for name in names))
+        return Document(document, sum(self._is_unknown(name) for name in names))
 
     def header(self, row: Row) -> tuple[str, ...]:
         """The names in a header line; raises ``Refused`` where a column is missing or stands twice."""
@@ -102,6 +104,9 @@ class CsvContract(Generic[T]):
         except (Refused, msgspec.ValidationError):
             return None
         return None if not text or CONTROL.search(text) else text
+
+    def _is_unknown(self, name: str) -> bool:
+        return name not in self._known and not name.startswith(OWN_PREFIX)
 
     def _is_doubled(self, name: str, names: Sequence[str]) -> bool:
         return name in self.columns and names.count(name) > 1

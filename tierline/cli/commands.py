@@ -21,6 +21,7 @@ from tierline.cli import (
     psql,
     publish,
     quote,
+    replies,
     run,
     status,
     topics,
@@ -46,6 +47,7 @@ app.command("demo")(demo.demo)
 app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(psql.psql)
 app.command("topics")(topics.topics)
 app.command("publish")(publish.publish)
+app.command("replies")(replies.replies)
 app.command("validate")(validate.validate)
 app.command("load")(load.load)
 app.command("verify")(verify.verify)

@@ -5,8 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from tierline.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from streams.reading.csv_contract import CsvContract
+    from streams.reading.csv_file import CutFile
+
+STANDARD_INPUT = "stdin.csv"
 
 
 def headers_of(typed: Sequence[str] | None) -> tuple[tuple[str, bytes], ...]:
@@ -21,6 +30,18 @@ def payloads_in(files: Sequence[str], *, ndjson: bool) -> Iterator[bytes]:
             raise typer.BadParameter(f"no file {name}", param_hint="FILE")
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         yield from (line for line in content.splitlines() if line.strip()) if ndjson else (content,)
+
+
+def rows_in(file: str, contract: CsvContract[Any]) -> tuple[str, CutFile]:
+    """The name of a CSV file and its rows; a CommandError for a file that is no CSV of the channel."""
+    from streams.reading.csv_file import FileRefused, cut
+
+    [content] = payloads_in([file], ndjson=False)
+    name = STANDARD_INPUT if file == "-" else Path(file).name
+    try:
+        return name, cut(content, contract)
+    except FileRefused as refused:
+        raise CommandError(f"{name} is refused as a whole: {refused.problem}.", refused.action) from None
 
 
 def _header(text: str) -> tuple[str, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +11,10 @@ import typer
 from tierline.cli.errors import CommandError
 from tierline.cli.options import Data, Json
 from tierline.cli.output import print_json
-from tierline.cli.payloads import headers_of, payloads_in
+from tierline.cli.payloads import headers_of, payloads_in, rows_in
 
 if TYPE_CHECKING:
+    from streams.pipeline import RecordContract
     from streams.reading.intent import Intent, Reading, Unreadable
     from tierline.domain.catalog import Catalog
 
@@ -31,6 +32,7 @@ def validate(
 ) -> None:
     """Say what a payload would become, or which field is wrong. Offline; exit code 1 if one is wrong."""
     from streams.pipeline import CHANNELS, read_intents
+    from streams.reading.csv_contract import CsvContract
     from streams.reading.intent import PlanNames
     from tierline.kit.clock import SystemClock
     from tierline.kit.records import Record
@@ -41,23 +43,46 @@ def validate(
         known = ", ".join(CHANNELS)
         raise typer.BadParameter(f"{channel!r} is no channel; there are {known}", param_hint="--channel")
     headers = headers_of(header)
+    numbered, empty_rows = _values(row.contract, file, ndjson=ndjson)
+    catalog = _catalog(load_settings(data).catalog)
+    plans, now_ms = PlanNames(catalog, channel), SystemClock().now_ms()
+    unit = "row" if isinstance(row.contract, CsvContract) else "record"
+    records = []
+    for number, value in numbered:
+        record = Record(row.topic.name, 0, number, now_ms, None, value, headers)
+        records.append({unit: number} | _told(read_intents(row, record, plans), catalog))
+    wrong = sum("dead" in told for told in records)
+    if json:
+        print_json({"channel": channel, "catalog_version": catalog.version, f"{unit}s": records})
+    else:
+        is_numbered = ndjson or unit == "row"
+        for told in records:
+            typer.echo("\n".join(_lines(told, f"{unit} {told[unit]}: " if is_numbered else "")))
+        if unit == "row":
+            typer.echo(_summary(len(records), wrong, empty_rows))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _values(contract: RecordContract, file: str, *, ndjson: bool) -> tuple[Sequence[tuple[int, bytes]], int]:
+    """The values in ``file`` with their numbers, and how many rows of it are empty."""
+    from streams.reading.csv_contract import CsvContract
+
+    if isinstance(contract, CsvContract):
+        _, found = rows_in(file, contract)
+        return [(row.number, row.value) for row in found.rows], found.empty_rows
     values = list(payloads_in([file], ndjson=ndjson))
     if not values:
         raise CommandError(
             f"{file} holds no record.", "With --ndjson each line that is not blank is one record."
         )
-    catalog = _catalog(load_settings(data).catalog)
-    plans, now_ms = PlanNames(catalog, channel), SystemClock().now_ms()
-    records = []
-    for number, value in enumerate(values, 1):
-        record = Record(row.topic.name, 0, number, now_ms, None, value, headers)
-        records.append({"record": number} | _told(read_intents(row, record, plans), catalog))
-    if json:
-        print_json({"channel": channel, "catalog_version": catalog.version, "records": records})
-    else:
-        typer.echo("\n".join(line for told in records for line in _lines(told, numbered=ndjson)))
-    if any("dead" in told for told in records):
-        raise typer.Exit(1)
+    return list(enumerate(values, 1)), 0
+
+
+def _summary(count: int, wrong: int, empty: int) -> str:
+    rows = f"{count:,} {'row' if count == 1 else 'rows'}"
+    left_out = f", {empty:,} empty left out" if empty else ""
+    return f"{rows}: {count - wrong:,} can be read, {wrong:,} wrong{left_out}"
 
 
 def _catalog(path: Path) -> Catalog:
@@ -121,9 +146,8 @@ def _intent(intent: Intent, catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def _lines(told: Mapping[str, Any], *, numbered: bool) -> Iterator[str]:
-    """The same facts, for a person."""
-    number = f"record {told['record']}: " if numbered else ""
+def _lines(told: Mapping[str, Any], number: str) -> Iterator[str]:
+    """The same facts, for a person; ``number`` says which record or row they are about."""
     if dead := told.get("dead"):
         place = f" at {dead['field']}" if dead["field"] else ""
         yield f"{number}wrong: {dead['code']}{place} ({dead['class']})"

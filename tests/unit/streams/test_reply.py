@@ -23,7 +23,7 @@ LETTER = DeadLetter(
     intent_index=1,
     intent_count=2,
     channel="portal",
-    dead=Dead(DeadLetterClass.UNKNOWN_ACCOUNT, "UNKNOWN_REFERENCE", None, "Nobody knows it."),
+    dead=Dead(DeadLetterClass.UNKNOWN_ACCOUNT, "UNKNOWN_REFERENCE", "account_id", "Nobody knows it."),
     stage=Stage.CONTEXT,
     app_version="1",
     failed_at=150,
@@ -46,7 +46,14 @@ def test_the_answer_to_a_dead_intent_says_what_to_do() -> None:
         "reference": "PO-1",
         "order_id": None,
         "duplicate": False,
-        "reasons": [{"code": "UNKNOWN_REFERENCE", "text": text.customer, "detail": "Nobody knows it."}],
+        "reasons": [
+            {
+                "code": "UNKNOWN_REFERENCE",
+                "text": text.customer,
+                "detail": "Nobody knows it.",
+                "field": "account_id",
+            }
+        ],
         "retry": True,
         "amounts": None,
         "next_action": text.next_action,
