@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import a_workplace, run
+from tierline.workload.orders import CHANNELS
 
 INTENTS = 400
 OUTCOMES = ("accepted", "rejected", "duplicates", "held", "dead_lettered")
@@ -35,7 +36,7 @@ def test_the_demo_loses_nothing_and_its_commands_work(workplace: Path) -> None:
     assert summary["accepted"] == sum(summary[end] for end in ("completed", "failed", "superseded"))
     assert summary["tier_changes"] == summary["completed"] - summary.get("already_in_force", 0)
     assert all(summary["latency_ms"][p] is not None for p in ("p50", "p95", "p99"))
-    assert {"portal", "partner"} == set(summary["per_channel"])
+    assert set(CHANNELS) == set(summary["per_channel"])
     assert not any(summary["verify"].values())
 
     _, _, following = printed.partition("look next")
@@ -43,5 +44,6 @@ def test_the_demo_loses_nothing_and_its_commands_work(workplace: Path) -> None:
     assert "tierline up --detach --data .tierline/demo" == commands[0]
     told = {command.split()[1]: run(command, workplace) for command in commands}
     assert "COMPLETED" in told["orders"]
+    assert "tierline_outcome" in told["replies"]
     assert "clean" in told["verify"]
     assert "sub_demo_" in told["psql"]

@@ -25,9 +25,11 @@ from tierline.verify.check import check
 from tierline.workload.accounts import SampleSubscription, sample_subscriptions
 from tierline.workload.orders import SampleOrders
 from tierline.workload.running import RunFailed, open_samples, publish, settle, target_of
+from tierline.workload.sales_desk_orders import corrections_file
 from tierline.workload.summary import Summary, summarise
 from tierline.workload.visibility import visible_tiers
 
+NAME = "demo"
 SETTLE_WAIT_S = 180.0
 CHECK_WAIT_S = 30.0
 DECLINE_RATE = 0.02
@@ -80,7 +82,7 @@ def run_demo(plan: DemoPlan, screen: Screen, started_ms: float) -> DemoResult:
         samples = _samples(plan, settings)
         open_samples(settings, samples, screen.progress)
         stack.check()
-        records = SampleOrders(samples, plan.seed).take(plan.intents)
+        records = SampleOrders(samples, plan.seed, NAME).take(plan.intents)
         published = publish(settings, records, plan.intents, plan.rate, screen.progress)
         settle(settings, SETTLE_WAIT_S, screen.waiting)
         report = check(target_of(settings), CHECK_WAIT_S)
@@ -108,6 +110,7 @@ def _next_commands(data: Path, order_id: str | None) -> Sequence[tuple[str, str]
         *([] if found else [("once per shell", "source .venv/bin/activate")]),
         ("start it again", f"tierline up --detach --data {data}"),
         *order,
+        ("a file's answer", f"tierline replies --channel sales_desk --file {corrections_file(NAME)}"),
         ("tiers in SQL", "tierline psql -c 'select * from read.tier_status limit 5'"),
         ("check again", "tierline verify"),
         ("the topics", "tierline topics"),

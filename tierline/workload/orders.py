@@ -7,7 +7,6 @@ meet is up to the pipeline.
 
 from __future__ import annotations
 
-import json
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,15 +16,17 @@ from datetime import UTC, datetime
 from tierline.kit.clock import SystemClock
 from tierline.workload import marketplace
 from tierline.workload.accounts import SampleSubscription
-from tierline.workload.records import Kind, SampleRecord
+from tierline.workload.json_orders import JsonOrders
+from tierline.workload.partner_orders import PARTNER, partner_order
+from tierline.workload.portal_orders import PORTAL
+from tierline.workload.records import Ask, Kind, SampleRecord, Writer
+from tierline.workload.sales_desk_orders import SalesDeskOrders
 
 UPGRADES = {"team-month": ("business-month", "business-year"), "business-month": ("business-year",)}
-PARTNER_OFFERINGS = {"business-month": "OFF-BUSINESS-M", "business-year": "OFF-BUSINESS-Y"}
 REMEMBERED = 400
 
 # The channels that samples are made for.
-CHANNELS = ("portal", "partner", "marketplace")
-
+CHANNELS = ("portal", "partner", "marketplace", "sales_desk")
 
 # Shares of intents, in the order in which they are drawn.
 MIX: dict[Kind, float] = {
@@ -38,6 +39,7 @@ MIX: dict[Kind, float] = {
     Kind.PAIR: 0.04,
     Kind.STANDING: 0.01,
     Kind.LATE: 0.01,
+    Kind.CORRECTED: 0.01,
 }
 ENDING_SHARE = 0.1
 FEWEST_GOING_ON = 50
@@ -69,12 +71,19 @@ class SampleOrders:
     _turn: deque[_Wanted] = field(init=False)
     _recent: deque[SampleRecord] = field(init=False)
     _number: int = field(init=False, default=0)
+    _writers: dict[str, Writer] = field(init=False)
 
     def __post_init__(self) -> None:
         self._rng = random.Random(f"{self.name}:{self.seed}:orders")  # noqa: S311 - a repeatable sample
         wanted = [_Wanted(s, s.plan, s.seats) for s in self.subscriptions]
         self._rng.shuffle(wanted)
         self._turn = deque(wanted)
+        self._writers = {
+            "portal": PORTAL,
+            "partner": PARTNER,
+            marketplace.CHANNEL: JsonOrders(self._change, misspelt=('"action"', '"aktion"')),
+            "sales_desk": SalesDeskOrders(self.name),
+        }
         self._recent = deque(maxlen=REMEMBERED)
 
     def take(self, intents: int) -> Iterator[SampleRecord]:
@@ -85,27 +94,34 @@ class SampleOrders:
                 left -= record.intents
                 yield record
 
-    def _next(self, left: int) -> tuple[SampleRecord, ...]:  # noqa: PLR0911 - one line per kind
+    def _next(self, left: int) -> tuple[SampleRecord, ...]:
         kind = self._draw()
         match kind:
-            case Kind.DUPLICATE if len(self._recent) == REMEMBERED or len(self._recent) > left:
-                return (self._again(),)
-            case Kind.BROKEN:
-                return (self._broken(),)
-            case Kind.UNKNOWN:
-                return (self._unknown(),)
-            case Kind.INELIGIBLE:
-                return (self._ineligible(),)
             case Kind.SUPERSEDE if left > 1:
                 return self._twice(same_channel=True)
             case Kind.CONFLICT if left > 1 and len(self.channels) > 1:
                 return self._twice(same_channel=False)
-            case Kind.PAIR if left > 1 and "partner" in self.channels:
-                return (self._pair(),)
             case Kind.STANDING | Kind.LATE if left > 1 and marketplace.CHANNEL in self.channels:
                 return self._standing() if kind is Kind.STANDING else (self._late(),)
             case _:
-                return (self._remember(self._upgrade(self._subscription())),)
+                return (self._single(kind, left),)
+
+    def _single(self, kind: Kind, left: int) -> SampleRecord:
+        match kind:
+            case Kind.DUPLICATE if len(self._recent) == REMEMBERED or len(self._recent) > left:
+                return self._again()
+            case Kind.BROKEN:
+                return self._broken()
+            case Kind.CORRECTED if (corrected := self._corrected()) is not None:
+                return corrected
+            case Kind.UNKNOWN:
+                return self._unknown()
+            case Kind.INELIGIBLE:
+                return self._ineligible()
+            case Kind.PAIR if left > 1 and "partner" in self.channels:
+                return self._pair()
+            case _:
+                return self._remember(self._upgrade(self._subscription()))
 
     def _draw(self) -> Kind:
         point = self._rng.random()
@@ -135,7 +151,7 @@ class SampleOrders:
 
     def _again(self) -> SampleRecord:
         first = self._rng.choice(list(self._recent))
-        return SampleRecord(first.channel, first.key, first.value, first.intents, Kind.DUPLICATE)
+        return self._writers[first.channel].again(first)
 
     def _upgrade(
         self, wanted: _Wanted, kind: Kind = Kind.UPGRADE, channel: str | None = None
@@ -144,6 +160,10 @@ class SampleOrders:
         if wanted.plan in UPGRADES and self._rng.random() < 0.5:
             wanted.plan = self._rng.choice(UPGRADES[wanted.plan])
         return self._order(wanted.sample, wanted.plan, wanted.seats, kind, channel)
+
+    def _change(self, ask: Ask) -> SampleRecord:
+        other = None if ask.plan == ask.sample.plan else ask.plan
+        return marketplace.change(ask.reference, ask.sample, other, ask.seats, ask.kind, self._now())
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.now_ms() / 1000, UTC)
@@ -170,24 +190,15 @@ class SampleOrders:
         kind: Kind,
         channel: str | None = None,
     ) -> SampleRecord:
-        channel = channel or self._rng.choice(self.channels)
-        if channel == "partner":
-            item = _partner_item("1", sample.partner_ref, plan, seats)
-            return _partner_record(self._reference(), sample.partner_ref, [item], kind)
-        if channel == marketplace.CHANNEL:
-            other = None if plan == sample.plan else plan
-            return marketplace.change(self._reference(), sample, other, seats, kind, self._now())
-        return _portal_record(self._reference(), sample.account_id, sample.subscription_id, plan, seats, kind)
+        ask = Ask(self._reference(), sample, plan, seats, kind)
+        return self._writers[channel or self._rng.choice(self.channels)].order(ask)
 
     def _pair(self) -> SampleRecord:
-        first, second = self._subscription(), self._subscription()
-        items = []
-        for number, wanted in enumerate((first, second), 1):
+        asks = []
+        for wanted in (self._subscription(), self._subscription()):
             wanted.seats += 1
-            items.append(_partner_item(str(number), wanted.sample.partner_ref, wanted.plan, wanted.seats))
-        return self._remember(
-            _partner_record(self._reference(), first.sample.partner_ref, items, Kind.PAIR, intents=2)
-        )
+            asks.append(Ask(self._reference(), wanted.sample, wanted.plan, wanted.seats, Kind.PAIR))
+        return self._remember(partner_order(*asks))
 
     def _twice(self, *, same_channel: bool) -> tuple[SampleRecord, ...]:
         """Two orders for one subscription, so close that the first is still waiting for its payment."""
@@ -222,49 +233,20 @@ class SampleOrders:
                 return self._order(wanted.sample, "platinum-decade", wanted.seats + 5, Kind.INELIGIBLE)
 
     def _broken(self) -> SampleRecord:
-        good = self._order(self._turn[0].sample, "business-year", 12, Kind.BROKEN)
-        text = good.value.decode()
-        broken = self._rng.choice(
-            (
-                text[: len(text) // 2],
-                text.replace('"target"', '"targt"').replace('"action"', '"aktion"'),
-                text.replace(": 12", ": NaN"),
-                text.replace(": 12", ": 123456789012345678901234567890"),
-                text.replace("{", "{" + text[1 : text.index(",") + 1], 1),
-                "﻿" + text,
-                "not json at all",
-            )
-        )
-        return SampleRecord(good.channel, good.key, broken.encode(), 1, Kind.BROKEN)
+        ask = Ask(self._reference(), self._turn[0].sample, "business-year", 12, Kind.BROKEN)
+        return self._writers[self._rng.choice(self.channels)].broken(ask, self._rng)
 
+    def _corrected(self) -> SampleRecord | None:
+        """A broken order once more, now as it was meant: more seats for the same subscription."""
+        for channel in self.channels:
+            broken = self._writers[channel].to_correct()
+            wanted = None if broken is None else self._going_on(broken.sample)
+            if broken is not None and wanted is not None:
+                wanted.seats += 1
+                ask = Ask(broken.reference, wanted.sample, wanted.plan, wanted.seats, Kind.CORRECTED)
+                return self._remember(self._writers[channel].order(ask))
+        return None
 
-def _portal_record(
-    reference: str, account_id: str, subscription_id: str, plan: str, seats: int, kind: Kind
-) -> SampleRecord:
-    payload = {
-        "reference": reference,
-        "account_id": account_id,
-        "subscription_id": subscription_id,
-        "target": {"plan": plan, "seats": seats},
-        "effective": "now",
-        "payment_method": "pm_card_visa",
-        "requested_by": "usr_9",
-    }
-    return SampleRecord("portal", subscription_id, json.dumps(payload).encode(), 1, kind)
-
-
-def _partner_item(number: str, product: str, plan: str, seats: int) -> dict[str, object]:
-    return {
-        "id": number,
-        "action": "modify",
-        "quantity": seats,
-        "product": {"id": product},
-        "productOffering": {"id": PARTNER_OFFERINGS.get(plan, plan)},
-    }
-
-
-def _partner_record(
-    reference: str, key: str, items: list[dict[str, object]], kind: Kind, intents: int = 1
-) -> SampleRecord:
-    payload = {"externalId": reference, "productOrderItem": items}
-    return SampleRecord("partner", key, json.dumps(payload).encode(), intents, kind)
+    def _going_on(self, sample: SampleSubscription) -> _Wanted | None:
+        """The state of a subscription; None once it has ended."""
+        return next((wanted for wanted in self._turn if wanted.sample is sample), None)

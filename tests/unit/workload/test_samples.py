@@ -10,10 +10,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from streams.pipeline import CHANNELS, read_intents
+from streams.reading.intent import PlanNames, Unreadable
 from streams.subscription_import import read_line
 from tierline.domain.catalog import Catalog
 from tierline.kit.catalog_file import load_catalog
+from tierline.kit.records import Record
 from tierline.workload.accounts import SampleSubscription, sample_subscriptions
+from tierline.workload.orders import CHANNELS as CHANNELS_OF_SAMPLES
 from tierline.workload.orders import SampleOrders
 from tierline.workload.records import Kind, SampleRecord
 
@@ -111,3 +115,37 @@ def test_changes_of_standing_are_reinstated_or_final(samples: list[SampleSubscri
     actions = Counter(operation["action"] for operation in operations(samples, Kind.STANDING))
 
     assert actions["Suspend"] == actions["Reinstate"] > actions["Unsubscribe"] > 0
+
+
+def test_a_broken_row_comes_again_corrected(samples: list[SampleSubscription]) -> None:
+    """Under its old reference, for the same subscription, in the file of corrections; now it is read."""
+    records = list(SampleOrders(samples, 7).take(2000))
+    desk = CHANNELS["sales_desk"]
+    broken = [(r.key, r.value) for r in records if (r.channel, r.kind) == ("sales_desk", Kind.BROKEN)]
+    corrected = [r for r in records if r.kind is Kind.CORRECTED]
+
+    assert corrected
+    for record in corrected:
+        assert ("file", b"demo-corrected.csv") in record.headers
+        row = desk.contract.read(record.value).content
+        assert any(row.order_ref.encode() in value and key == record.key for key, value in broken)
+
+
+def test_each_row_has_a_place_of_its_own_in_its_file(samples: list[SampleSubscription]) -> None:
+    """File and row are told in the headers, and no two rows of a file share one."""
+    rows = [r.headers for r in SampleOrders(samples, 7).take(2000) if r.channel == "sales_desk"]
+
+    assert all(rows)
+    assert len(rows) == len(set(rows))
+
+
+@pytest.mark.parametrize("channel", CHANNELS_OF_SAMPLES)
+def test_what_is_meant_to_be_broken_is_refused_and_the_rest_is_read(
+    samples: list[SampleSubscription], price_book: Catalog, channel: str
+) -> None:
+    """The mix that the demo counts on is what intake sees."""
+    row, plans = CHANNELS[channel], PlanNames(price_book, channel)
+    for sample in SampleOrders(samples, 7, channels=(channel,)).take(500):
+        record = Record(row.topic.name, 0, 0, 0, None, sample.value, sample.headers)
+        is_dead = isinstance(read_intents(row, record, plans), Unreadable)
+        assert (sample.kind is Kind.BROKEN) == is_dead, sample.value
