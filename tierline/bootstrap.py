@@ -27,10 +27,12 @@ from schemas.topics import COMMANDS, EVENTS, ORDERS, PAYMENTS, PROJECTOR, REPLIE
 from schemas.writer_schemas import WriterSchemas
 from streams.deciding.account_reading import KnownAccount, read_account
 from streams.deciding.checkpoints import CheckpointFile, Checkpoints, NoCheckpoints
+from streams.deciding.decision_store import PostgresDecisions
 from streams.deciding.turn import Rules
 from streams.importer import Importer
 from streams.orders import Orders, Ports
 from streams.payments import Payments
+from streams.recovery import Recovery
 from streams.replies import Replies
 from streams.review import Reviewer
 from streams.touched_account import TouchedAccount
@@ -193,6 +195,19 @@ def account_reader(settings: Settings) -> Iterator[Callable[[str], KnownAccount 
         )
 
 
+@contextmanager
+def recovery(settings: Settings) -> Iterator[Recovery]:
+    """What ``tierline recover`` works with."""
+    with ExitStack() as resources:
+        codec = _codec(settings, resources)
+        yield Recovery(
+            sessions(settings, "tierline-recover"),
+            ConfluentLog(settings.kafka),
+            lambda value: codec.to_event(codec.read(value)),
+            settings.kafka.partitions,
+        )
+
+
 def _schema_ids(settings: Settings, resources: ExitStack) -> tuple[Registry, SchemaIds]:
     registry = resources.enter_context(Registry(settings.registry_url))
     with DATABASE(sessions(settings, "tierline-start")) as connection:
@@ -263,12 +278,14 @@ def _checkpoints(settings: Settings, events: Producer, metrics: Metrics) -> Chec
 
 def _orders(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
     events = producer(settings, ORDERS)
+    codec = _codec(settings, resources)
     handler = Orders(
-        codec=_codec(settings, resources),
+        codec=codec,
         rules=Rules(catalog(settings), load_policy(settings.policy)),
         partitions=settings.kafka.partitions,
         app_version=APP_VERSION,
         ports=Ports(
+            store=PostgresDecisions(codec),
             producer=events,
             log=ConfluentLog(settings.kafka),
             clock=SystemClock(),

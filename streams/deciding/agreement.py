@@ -15,8 +15,8 @@ from tierline.kit.leases import Lease
 from tierline.kit.records import Record
 
 RESTORE = (
-    "stop the writers, restore the database to a state that holds every published event of this partition,"
-    " and start the worker again; the topic is the record of what was published"
+    "stop the orders workers, run `tierline recover`, which gives the store what the topic has, and start"
+    " them again; the topic is the record of what was published"
 )
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from tierline.domain.commands import Command, ExternalRef, OpenSubscription
+from tierline.domain.commands import ExternalRef
 from tierline.kit.database import Connection
 
 NOTIFY_CHANNEL = "tierline_external_ref"
@@ -40,10 +40,11 @@ class NewRef(NamedTuple):
     subscription_id: str
 
 
-def refs_of_opening(command: Command, opening: OpenSubscription) -> tuple[NewRef, ...]:
+def refs_of_opening(
+    account_id: str, subscription_id: str, external_refs: Collection[ExternalRef]
+) -> tuple[NewRef, ...]:
     """The rows that an opened subscription gets: its channels' references, each once, and Tierline's own."""
-    account_id, subscription_id = command.account_id, command.subscription_id
-    named = dict.fromkeys(opening.external_refs)
+    named = dict.fromkeys(external_refs)
     return (
         *(NewRef(r.channel, r.source, "subscription", r.ref, account_id, subscription_id) for r in named),
         NewRef(OWN, OWN, "subscription", subscription_id, account_id, subscription_id),

@@ -163,7 +163,7 @@ class Turn:
         return {ref: taken[ref] for ref in command.body.external_refs if ref in taken}
 
     def _opened(self, command: Command, opening: OpenSubscription) -> None:
-        self.refs.extend(refs_of_opening(command, opening))
+        self.refs.extend(refs_of_opening(command.account_id, command.subscription_id, opening.external_refs))
         for ref in opening.external_refs:
             self.loaded.taken_refs[ref] = command.subscription_id
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from tests.support.order_values import CATALOG, NOON, POLICY
 from tierline.domain.account import AccountState, NoAccount
 from tierline.domain.catalog import Catalog
-from tierline.domain.claims import Claim, ClaimChanges, attempt_of, claim_changes, identify
+from tierline.domain.claims import Claim, ClaimChanges, attempt_of, claim_changes, claim_changes_of, identify
 from tierline.domain.commands import Command, ExternalRef, OpenSubscription, Origin
 from tierline.domain.context import Context
 from tierline.domain.decide import decide
@@ -77,11 +77,18 @@ class Decider:
         if dead is not None:
             return dead
         events = decide(state, command, self.context(command))
-        for index, event in enumerate(events):
-            state = evolve(state, self._record(event, command, attempt_of(identity), index, len(events)))
+        recorded = [
+            self._record(event, command, attempt_of(identity), index, len(events))
+            for index, event in enumerate(events)
+        ]
+        for happened in recorded:
+            state = evolve(state, happened)
         self.accounts[command.account_id] = state.account
         self.subscriptions[command.subscription_id] = state.subscription
-        self._claim(command, claim_changes(command, identity, events))
+        changes = claim_changes(command, identity, events)
+        if recorded:
+            assert changes == claim_changes_of(recorded), "claims cannot be rebuilt from the events"
+        self._claim(command, changes)
         return events
 
     def context(self, command: Command) -> Context:

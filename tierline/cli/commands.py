@@ -21,6 +21,7 @@ from tierline.cli import (
     psql,
     publish,
     quote,
+    recover,
     replies,
     run,
     status,
@@ -53,6 +54,7 @@ app.command("load")(load.load)
 app.command("verify")(verify.verify)
 app.command("prepare")(prepare.prepare)
 app.command("run")(run.run)
+app.command("recover")(recover.recover)
 app.command("quote")(quote.quote)
 app.command("calendar")(calendar.calendar)
 app.add_typer(catalog.catalog_app, name="catalog")

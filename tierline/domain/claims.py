@@ -21,8 +21,10 @@ from dataclasses import dataclass
 
 from tierline.domain.commands import Command, OpenSubscription, Origin, PlaceOrder
 from tierline.domain.events import (
+    DuplicateOrderIgnored,
     Event,
     EventBody,
+    OperationIgnored,
     OrderCompleted,
     OrderFailed,
     OrderHeld,
@@ -31,8 +33,10 @@ from tierline.domain.events import (
     OrderReleased,
     OrderReviewRefused,
     OrderSuperseded,
+    OrderValidated,
     PaymentCaptureRequested,
     PaymentRequested,
+    RecordedEvent,
     SubscriptionOpened,
     SubscriptionOpeningRejected,
 )
@@ -162,9 +166,38 @@ def claim_changes(command: Command, identity: Identity, events: Sequence[Event])
         return NO_CHANGES
     if not isinstance(identity, NewAttempt):
         return ClaimChanges(None, attempt_of(identity), ())
+    return _attempted(command.command_id, command.digest, identity, events, is_question=_is_question(command))
+
+
+def claim_changes_of(decision: Sequence[RecordedEvent]) -> ClaimChanges:
+    """The same, from the recorded events of one whole decision: how claims are rebuilt from the topic."""
+    first = decision[0]
+    events = tuple(Event("subscription", event.body, event.order_id) for event in decision)
+    own = order_id_of(first.command_id, first.attempt)
+    received = [event.order_id for event in events if isinstance(event.body, OrderReceived)]
+    if _tells_a_repeat(events[0].body) or (received and own not in received):
+        return ClaimChanges(None, first.attempt, ())
+    identity = NewAttempt(first.attempt, own if received else None)
+    is_question = any(isinstance(e.body, OrderValidated) and e.body.validate_only for e in events)
+    return _attempted(first.command_id, first.digest, identity, events, is_question=is_question)
+
+
+def _tells_a_repeat(body: EventBody) -> bool:
+    match body:
+        case DuplicateOrderIgnored():
+            return True
+        case OperationIgnored(reasons=reasons):
+            return reasons[0].code == ReasonCode.OPERATION_REPEATED
+        case _:
+            return False
+
+
+def _attempted(
+    command_id: str, digest: str, identity: NewAttempt, events: Sequence[Event], *, is_question: bool
+) -> ClaimChanges:
     moved = _moved_orders(events)
-    outcome, reasons = _own_outcome(command, identity.order_id, events, moved)
-    claim = Claim(command.command_id, identity.attempt, command.digest, identity.order_id, outcome, reasons)
+    outcome, reasons = _own_outcome(identity.order_id, events, moved, is_question=is_question)
+    claim = Claim(command_id, identity.attempt, digest, identity.order_id, outcome, reasons)
     others = tuple(move for move in moved.values() if move.order_id != identity.order_id)
     return ClaimChanges(claim, identity.attempt, others)
 
@@ -184,12 +217,12 @@ def _order_id_of_reuse(command: Command) -> str:
 
 
 def _own_outcome(
-    command: Command, order_id: str | None, events: Sequence[Event], moved: Mapping[str, OrderMoved]
+    order_id: str | None, events: Sequence[Event], moved: Mapping[str, OrderMoved], *, is_question: bool
 ) -> tuple[str, tuple[str, ...]]:
     if order_id is not None:
         own = moved[order_id]
         return own.outcome, own.reasons
-    if _is_question(command):
+    if is_question:
         return PREVIEWED, ()
     for event in events:
         match event.body:

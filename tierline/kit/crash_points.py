@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
 CRASH_POINTS = frozenset(
     {
@@ -42,9 +43,13 @@ class UnknownCrashPoint(ValueError):
     """The setting names no crash point. The known names are in ``tierline/kit/crash_points.py``."""
 
 
+Watcher = Callable[[str], None]
+
+
 class _Armed:
     name: str = ""
     passes_left: int = 0
+    watcher: Watcher | None = None
 
 
 def arm(setting: str) -> None:
@@ -56,8 +61,15 @@ def arm(setting: str) -> None:
     _Armed.passes_left = int(passes or 1)
 
 
+def watch(watcher: Watcher | None) -> None:
+    """Tell ``watcher`` of every place that is passed, until None takes its place: for simulations."""
+    _Armed.watcher = watcher
+
+
 def reached(name: str) -> None:
     """Die here, as kill -9 would, when this is the armed place."""
+    if _Armed.watcher is not None:
+        _Armed.watcher(name)
     if name != _Armed.name:
         return
     _Armed.passes_left -= 1
