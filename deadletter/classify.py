@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from tierline.domain.outcome import DeadLetterClass
 
 FINGERPRINT_VERSION = 1
+PARKING = frozenset({DeadLetterClass.UNKNOWN_ACCOUNT, DeadLetterClass.DEPENDENCY})
+"""The classes that hold a key: what is missing may still come, and its order must be kept until then."""
+
 _LIST_INDEX = re.compile(r"\[\d+\]|(?<=\.)\d+(?=\.|$)")
 
 

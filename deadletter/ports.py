@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from deadletter.envelope import DeadLetter
+from deadletter.held import HeldRecord, SkippedRow
 from deadletter.verdicts import Verdict
 from tierline.kit.records import Message
 
@@ -36,6 +37,19 @@ class VerdictStore(Protocol):
 
         Waits as long as the store is away.
         """
+
+
+class Keeper(Protocol):
+    """Stores what waits and what was let go, in the transaction that moves the position past it.
+
+    ``settled`` is called when that transaction is put together; if it fails, the process ends.
+    """
+
+    def keep(self, held: HeldRecord, settled: Callable[[], None]) -> None:
+        """One intent of ``held`` waits. The same value for every intent of the record."""
+
+    def skip(self, row: SkippedRow, settled: Callable[[], None]) -> None:
+        """One intent is let go."""
 
 
 class Answer(Protocol):

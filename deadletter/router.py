@@ -1,7 +1,9 @@
 """The only place where an outcome becomes effects.
 
     Accepted   its command is sent
+    Held       its record is stored with the position; then the channel is told once
     Dead       the verdict is stored, then the dead letter and the reply to the channel are sent
+    Skipped    the reason is stored with the position
 
 An ending is settled when everything it caused is acknowledged; only then may the position of its record move.
 What the broker refuses because of the message itself becomes a dead letter; any other refusal ends the
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
@@ -21,9 +23,10 @@ import msgspec
 import structlog
 
 from deadletter.envelope import DeadLetter, Stage, dead_letter_message, dead_letter_without_value
-from deadletter.ports import Answer, Fail, Outlet, Refusal, VerdictStore
+from deadletter.held import HeldRecord, SkippedRow
+from deadletter.ports import Answer, Fail, Keeper, Outlet, Refusal, VerdictStore
 from deadletter.verdicts import Verdict
-from tierline.domain.outcome import Accepted, Dead, DeadLetterClass
+from tierline.domain.outcome import Accepted, Dead, DeadLetterClass, Held, Skipped
 from tierline.kit.crash_points import reached
 from tierline.kit.records import Message
 from tierline.kit.telemetry import Metrics
@@ -56,16 +59,42 @@ class DeadIntent:
     settled: Callable[[], None]
 
 
-Ending = AcceptedIntent | DeadIntent
+@dataclass(frozen=True, slots=True)
+class HeldIntent:
+    """An intent that waits with its record."""
+
+    outcome: Held
+    held: HeldRecord
+    settled: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedIntent:
+    """An intent that is let go on purpose."""
+
+    outcome: Skipped
+    row: SkippedRow
+    settled: Callable[[], None]
+
+
+Ending = AcceptedIntent | HeldIntent | DeadIntent | SkippedIntent
 
 
 class Router:
     """Turns endings into effects, in the order they come; ``run`` buries the dead ones in the background."""
 
     def __init__(
-        self, *, outlet: Outlet, verdicts: VerdictStore, answer: Answer, fail: Fail, metrics: Metrics
+        self,
+        *,
+        outlet: Outlet,
+        verdicts: VerdictStore,
+        keeper: Keeper,
+        answer: Answer,
+        fail: Fail,
+        metrics: Metrics,
     ) -> None:
         self._outlet = outlet
+        self._keeper = keeper
         self._verdicts = verdicts
         self._answer = answer
         self._fail = fail
@@ -87,8 +116,25 @@ class Router:
             case DeadIntent():
                 self._dead.append(ending)
                 self._woken.set()
+            case HeldIntent():
+                self._keeper.keep(ending.held, ending.settled)
+            case SkippedIntent():
+                self._keeper.skip(ending.row, ending.settled)
             case _:
                 assert_never(ending)
+
+    def tell(self, replies: Sequence[Message], told: Callable[[], None]) -> None:
+        """Send ``replies``, at least one; ``told`` is called when all are acknowledged."""
+        unanswered = len(replies)
+
+        def answered() -> None:
+            nonlocal unanswered
+            unanswered -= 1
+            if unanswered == 0:
+                told()
+
+        for reply in replies:
+            self._outlet.send(reply, partial(self._reply_answered, answered))
 
     async def run(self) -> None:
         """Store verdicts and send dead letters until cancelled."""

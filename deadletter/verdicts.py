@@ -42,9 +42,12 @@ RETURNING dead_letter_id::text
 
 _BY_ID = f"SELECT {_COLUMNS} FROM deadletter.verdict WHERE dead_letter_id = ANY(%s::uuid[])"
 
-_FROM_OFFSET = f"""
+_TO_COME = f"""
 SELECT {_COLUMNS} FROM deadletter.verdict
- WHERE consumer = %s AND topic = %s AND partition = %s AND "offset" >= %s
+ WHERE consumer = %(consumer)s AND topic = %(topic)s AND partition = %(partition)s
+   AND ("offset" >= %(offset)s OR "offset" IN (
+       SELECT "offset" FROM deadletter.held_record
+        WHERE consumer = %(consumer)s AND topic = %(topic)s AND partition = %(partition)s))
 """
 
 
@@ -67,9 +70,9 @@ def write_verdicts(connection: Connection, verdicts: Sequence[Verdict]) -> tuple
             [v.intent_index for v in verdicts],
             [v.intent_count for v in verdicts],
             [str(v.dead.dead_letter_class) for v in verdicts],
-            [_storable(v.dead.code) for v in verdicts],
-            [None if v.dead.field is None else _storable(v.dead.field) for v in verdicts],
-            [_storable(v.dead.detail) for v in verdicts],
+            [storable(v.dead.code) for v in verdicts],
+            [None if v.dead.field is None else storable(v.dead.field) for v in verdicts],
+            [storable(v.dead.detail) for v in verdicts],
         ),
     ).fetchall()
     new = {row[0] for row in written}
@@ -87,13 +90,13 @@ def stored_verdicts(connection: Connection, dead_letter_ids: Collection[str]) ->
 
 def load_verdicts(
     connection: Connection, consumer: str, topic: str, partition: int, from_offset: int
-) -> dict[tuple[int, int], Verdict]:
-    """The verdicts on what is still to be delivered (again), by (offset, intent index)."""
-    rows = connection.execute(_FROM_OFFSET, (consumer, topic, partition, from_offset)).fetchall()
-    return {(verdict.offset, verdict.intent_index): verdict for verdict in map(_verdict, rows)}
+) -> list[Verdict]:
+    """The verdicts on what is still to be delivered (again) from ``from_offset`` on, and on what is held."""
+    place = {"consumer": consumer, "topic": topic, "partition": partition, "offset": from_offset}
+    return [_verdict(row) for row in connection.execute(_TO_COME, place).fetchall()]
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """``text`` without what PostgreSQL's text cannot hold: NUL and lone surrogates become '?'."""
     return text.replace("\x00", "?").encode("utf-8", "replace").decode("utf-8")
 

@@ -12,29 +12,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import faust
 import structlog
 
 from deadletter.envelope import DeadLetter
+from deadletter.held import HeldRecord, HoldChanges, HoldKey, RecordPlace, Request
+from deadletter.hold_policy import load_hold_policy
+from deadletter.holds import Holds
 from deadletter.ports import Fail
 from deadletter.router import Router
 from deadletter.verdicts import Verdict
 from schemas.topics import NORMALIZER
 from streams.answering.reply import dead_reply
 from streams.app import create_app, route_library_logs
-from streams.normalizing.context import AccountContext, ContextChanges
+from streams.normalizing.concluding import Concluder
+from streams.normalizing.context import AccountContext, Asked, ContextChanges
 from streams.normalizing.endings import Endings
 from streams.normalizing.intake import Intake
 from streams.normalizing.intake_metrics import IntakeMetrics
-from streams.normalizing.intake_store import IntakeStore, StoreThread
+from streams.normalizing.intake_store import IntakeStore, StoreThread, Taken
 from streams.normalizing.normalize import Normalizer
 from streams.normalizing.outlet import Outlet
 from streams.normalizing.positions import Positions
 from streams.normalizing.progress import Place, Progress
+from streams.normalizing.releases import Releases
+from streams.normalizing.resolve import RefRow
 from streams.pipeline import CHANNELS
 from streams.reading.intent import PlanAliases, PlanNames
 from streams.transport import Batch, BatchConsumer
@@ -53,6 +59,8 @@ STOP_S = 12.0
 _BEAT_S = 1.0
 _BUSY_S = 0.002
 _IDLE_S = 0.01
+
+Result = TypeVar("Result")
 
 _log = structlog.get_logger(__name__)
 
@@ -157,15 +165,22 @@ class _Parts:
         progress = Progress()
         wait_ms = settings.unknown_account_wait_ms
         self._context = AccountContext(
-            partial(self._thread.call, self._store.look_up),
+            self._look_up,
             capacity=settings.context_cache_size,
             unknown_ms=wait_ms,
             now_ms=self._thread.present_ms,
         )
+        self._holds = Holds(load_hold_policy(settings.hold_policy), clock.now_ms)
         self._router = Router(
-            outlet=self._outlet, verdicts=self, answer=partial(_reply, clock), fail=fail, metrics=metrics
+            outlet=self._outlet,
+            verdicts=self,
+            keeper=self._holds,
+            answer=partial(_reply, clock),
+            fail=fail,
+            metrics=metrics,
         )
-        self._intake = Intake(
+        counted = IntakeMetrics(metrics)
+        concluder = Concluder(
             channels={c.topic.name: (c, PlanNames(catalog, c.name)) for c in CHANNELS.values()},
             command=Normalizer(
                 schema_id,
@@ -175,14 +190,31 @@ class _Parts:
                 partitions=settings.kafka.partitions,
                 decide_within_ms=settings.marketplace.decide_within_ms,
             ).command,
+            router=self._router,
+            endings=Endings(app_version=APP_VERSION, now_ms=clock.now_ms),
+            metrics=counted,
+        )
+        self._intake = Intake(
+            concluder=concluder,
             context=self._context,
             router=self._router,
+            holds=self._holds,
             progress=progress,
-            endings=Endings(app_version=APP_VERSION, now_ms=clock.now_ms),
             outlet=self._outlet,
             store=self._thread,
+            gates=self,
             unknown_account_wait_ms=wait_ms,
-            metrics=IntakeMetrics(metrics),
+            metrics=counted,
+        )
+        self._releases = Releases(
+            holds=self._holds,
+            concluder=concluder,
+            context=self._context,
+            router=self._router,
+            desk=self,
+            outlet=self._outlet,
+            metrics=counted,
+            room_made=self._intake.room_made,
         )
         self._positions = Positions(
             consumer=NORMALIZER,
@@ -197,6 +229,7 @@ class _Parts:
         self._changes = ContextChanges(
             connected,
             changed=lambda refs: loop.call_soon_threadsafe(self._context_changed, refs),
+            asked=lambda: loop.call_soon_threadsafe(self._releases.people_asked),
             lost=lambda: loop.call_soon_threadsafe(self._context_lost),
         )
         self.app = create_app(
@@ -217,6 +250,7 @@ class _Parts:
                 ("answers", self._serve_answers()),
                 ("dead letters", self._router.run()),
                 ("parked records", self._intake.watch()),
+                ("held records", self._releases.run()),
                 ("positions", self._positions.keep_saving()),
                 ("lag", self._positions.keep_telling(self._tell)),
             )
@@ -238,19 +272,65 @@ class _Parts:
         """Whether answers are still to come for what was sent or is about to be."""
         return bool(self._outlet.unanswered or self._router.waiting)
 
-    def remember(self, verdicts: Iterable[Verdict]) -> None:
-        """Verdicts on records that will be delivered again."""
-        self._intake.remember(verdicts)
+    def taken_over(self, taken: Taken) -> None:
+        """What is known about partitions that were taken over."""
+        self._intake.remember(taken.verdicts, taken.held_again, taken.skipped_again)
+        self._holds.load(taken.holds)
+        self._releases.tell_held(taken.untold)
+        self._releases.anything_changed()
+
+    def changes(self) -> HoldChanges:
+        """What is to be stored with the positions."""
+        return self._holds.take_changes()
+
+    def stored(self, changes: HoldChanges) -> None:
+        """``changes`` are durable."""
+        self._holds.committed(changes)
+        self._releases.tell_held(changes.held)
 
     def given_up(self) -> None:
         """Forget what belongs to partitions that were given up."""
         self._intake.given_up()
+        self._releases.given_up()
         self._router.forget()
 
     async def write(self, verdicts: Sequence[Verdict]) -> Sequence[Verdict | None]:
         """Store verdicts (see ``deadletter.ports.VerdictStore``)."""
+        return await self._leased(self._store.write_verdicts, verdicts)
+
+    async def wave(self, wanted: Mapping[HoldKey, int]) -> list[HeldRecord]:
+        """Held records that are due (see ``releases.HoldDesk``)."""
+        return await self._leased(self._store.wave, wanted)
+
+    async def begin(self, places: Sequence[RecordPlace]) -> None:
+        """Held records are about to go (see ``releases.HoldDesk``)."""
+        await self._leased(self._store.begin, places)
+
+    async def requests(self) -> list[Request]:
+        """What people asked (see ``releases.HoldDesk``)."""
+        return await self._leased(self._store.requests)
+
+    def pause(self, place: Place) -> None:
+        """Read no more of a partition (see ``intake.Gates``)."""
+        self._batches.pause_place(place)
+        self._health.stalled(place, "no more of it may be held: tierline holds list")
+
+    def resume(self, place: Place) -> None:
+        """Read a partition again (see ``intake.Gates``)."""
+        self._batches.resume_place(place)
+        self._health.opened([place])
+
+    @property
+    def _batches(self) -> BatchConsumer:
+        return cast("BatchConsumer", self.app.consumer)
+
+    async def _look_up(self, asked: Collection[Asked]) -> Iterable[RefRow]:
+        return await self._leased(self._store.look_up, asked)
+
+    async def _leased(self, step: Callable[..., Result], *arguments: object) -> Result:
+        """The result of a step that checks our leases; the process ends where another one has them."""
         try:
-            return await self._thread.call(self._store.write_verdicts, verdicts)
+            return await self._thread.call(step, *arguments)
         except LeaseLost as error:
             self._fail(f"another process works on our partitions: {error}")
 
@@ -279,15 +359,17 @@ class _Parts:
             await asyncio.sleep(_BUSY_S if self._outlet.unanswered else _IDLE_S)
 
     async def _tell(self, positions: Mapping[Place, int]) -> Mapping[Place, int]:
-        return await cast("BatchConsumer", self.app.consumer).tell_positions(positions)
+        return await self._batches.tell_positions(positions)
 
     def _context_changed(self, refs: tuple[str, ...]) -> None:
         self._context.forget(refs)
         self._intake.context_changed()
+        self._releases.references_changed(refs)
 
     def _context_lost(self) -> None:
         self._context.clear()
         self._intake.context_changed()
+        self._releases.anything_changed()
 
 
 async def _first(*tasks: asyncio.Task[Any]) -> None:

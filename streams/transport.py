@@ -232,6 +232,16 @@ class BatchConsumer(Consumer):
         behind = await self._thread.tell({transport.tp_of(place): o for place, o in positions.items()})
         return {transport.place_of(tp): records for tp, records in behind.items()}
 
+    def pause_place(self, place: tuple[str, int]) -> None:
+        """Fetch no more of one partition until ``resume_place``, or until it is assigned again."""
+        self.pause_partitions([self._batches.tp_of(place)])
+
+    def resume_place(self, place: tuple[str, int]) -> None:
+        """Fetch it again; nothing happens where it is not ours any more."""
+        tp = self._batches.tp_of(place)
+        if tp in self.assignment():
+            self.resume_partitions([tp])
+
     async def _drain_messages(self, fetcher: Any) -> None:
         try:
             while not (self.should_stop or fetcher.should_stop):

@@ -8,10 +8,17 @@ import msgspec
 
 from deadletter.classify import CLASSES
 from deadletter.envelope import DeadLetter
+from deadletter.held import HeldRecord
 from schemas.topics import replies_topic
 from tierline.domain.commands import Origin
 from tierline.domain.identity import reply_id_of
+from tierline.domain.outcome import SkipReason
 from tierline.kit.records import Message
+
+HELD_TEXT = "The order waits until what it refers to is known here."
+HELD_ACTION = "Nothing to do: the order is kept and goes on by itself; another answer follows."
+DISCARDED_TEXT = "The order was taken out by a person and will not be carried out."
+DISCARDED_ACTION = "Send a new order if it is still wanted."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,8 @@ class ReplyAmounts:
 class Reply:
     """One answer. ``origin`` names the order record, the intent numbers which of its intents is meant.
 
-    ``outcome``: in_progress, completed, rejected, failed, superseded, held, conflict, validated or dead.
+    ``outcome``: in_progress, completed, rejected, failed, superseded, held, conflict, validated, dead or
+    discarded.
     ``reference`` is None when the record could not be read. ``retry``: whether sending the same order again
     can help; None when nobody can say. ``decide_by``: until when a refusal counts, for a channel that takes
     silence for a yes. Instants in ms.
@@ -107,3 +115,44 @@ def dead_reply(letter: DeadLetter, source: str, reference: str | None, answered_
         answered_at=answered_at,
     )
     return reply_message(reply, letter.record.key)
+
+
+def held_reply(held: HeldRecord, intent_index: int, answered_at: int) -> Message:
+    """The answer to an intent that waits: we are on it, and another answer follows."""
+    reason = ReplyReason(held.cause.code, HELD_TEXT, held.cause.detail)
+    return _intake_reply(held, intent_index, "held", (reason,), HELD_ACTION, answered_at)
+
+
+def discarded_reply(held: HeldRecord, intent_index: int, answered_at: int) -> Message:
+    """The answer to an intent that a person took out of the queue."""
+    reason = ReplyReason(SkipReason.DISCARDED, DISCARDED_TEXT)
+    return _intake_reply(held, intent_index, "discarded", (reason,), DISCARDED_ACTION, answered_at)
+
+
+def _intake_reply(
+    held: HeldRecord,
+    intent_index: int,
+    outcome: str,
+    reasons: tuple[ReplyReason, ...],
+    next_action: str,
+    answered_at: int,
+) -> Message:
+    record = held.record
+    reply = Reply(
+        channel=held.channel,
+        origin=Origin(*held.place),
+        intent_index=intent_index,
+        intent_count=held.intent_count,
+        outcome=outcome,
+        source=held.source,
+        reference=held.reference,
+        order_id=None,
+        duplicate=False,
+        reasons=reasons,
+        retry=False,
+        amounts=None,
+        next_action=next_action,
+        received_at=record.timestamp_ms,
+        answered_at=answered_at,
+    )
+    return reply_message(reply, record.key)

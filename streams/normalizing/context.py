@@ -14,6 +14,7 @@ import msgspec
 import psycopg
 import structlog
 
+from deadletter.hold_requests import NOTIFY_CHANNEL as REQUESTS_CHANNEL
 from streams.deciding.external_refs import NOTIFY_CHANNEL
 from streams.normalizing.resolve import OWN_IDS, RefRow
 from tierline.kit.database import Connection
@@ -149,10 +150,10 @@ def _rows_for(asked: Asked, rows: Iterable[RefRow]) -> tuple[RefRow, ...]:
 
 
 class ContextChanges:
-    """Listens, in a thread of its own, to what the decider tells about references.
+    """Listens, in a thread of its own, to what the decider tells about references, and people about holds.
 
-    ``changed`` gets the references of one message, ``lost`` is called when messages may have been missed: at
-    every (re)connect. Both are called in the listening thread.
+    ``changed`` gets the references of one message, ``asked`` is called when a person asked something,
+    ``lost`` when messages may have been missed: at every (re)connect. All are called in the listening thread.
     """
 
     def __init__(
@@ -160,10 +161,12 @@ class ContextChanges:
         connect: Callable[[], Connection],
         *,
         changed: Callable[[tuple[str, ...]], object],
+        asked: Callable[[], object],
         lost: Callable[[], object],
     ) -> None:
         self._connect = connect
         self._changed = changed
+        self._asked = asked
         self._lost = lost
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="context-changes", daemon=True)
@@ -183,7 +186,8 @@ class ContextChanges:
             try:
                 with self._connect() as connection:
                     connection.autocommit = True
-                    connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
+                    for channel in (NOTIFY_CHANNEL, REQUESTS_CHANNEL):
+                        connection.execute(f"LISTEN {channel}")
                     self._lost()
                     failures = 0
                     self._listen(connection)
@@ -197,7 +201,9 @@ class ContextChanges:
         while not self._stopping.is_set():
             for note in connection.notifies(timeout=_LISTEN_S):
                 refs = refs_in(note.payload)
-                if refs is None:
+                if note.channel == REQUESTS_CHANNEL:
+                    self._asked()
+                elif refs is None:
                     self._lost()
                 else:
                     self._changed(refs)

@@ -7,16 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from deadletter.classify import PARKING
 from deadletter.envelope import DeadLetter, Stage
-from deadletter.router import AcceptedIntent, DeadIntent
+from deadletter.held import HeldRecord
+from deadletter.router import AcceptedIntent, DeadIntent, HeldIntent
 from deadletter.verdicts import Verdict
 from schemas.topics import COMMANDS, NORMALIZER
 from streams.normalizing.normalize import TYPE, Framed
-from streams.normalizing.progress import OpenBatch
+from streams.normalizing.progress import Settling
 from streams.reading.headers import UNREADABLE_SOURCE
 from streams.reading.intent import Intent, Unreadable
 from tierline.domain.commands import Origin
-from tierline.domain.outcome import Accepted, Dead, DeadLetterClass
+from tierline.domain.outcome import Accepted, Dead, DeadLetterClass, Held
 from tierline.kit.records import Message, Record
 
 _ROOMS = ("streams", "deadletter", "schemas", "tierline")
@@ -30,18 +32,23 @@ _STAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A dead outcome with what is known about its cause, for the headers of the dead letter."""
+    """A dead outcome with what is known about its cause, for the headers of the dead letter.
+
+    ``attempts`` and ``first_failed_at`` (ms; None: just now) are those of an intent that was held.
+    """
 
     dead: Dead
     stage: Stage
     exhausted: bool = False
     exception: str | None = None
     frame: str | None = None
+    attempts: int = 1
+    first_failed_at: int | None = None
 
 
 def fault_of(dead: Dead, stage: Stage | None = None) -> Fault:
     """``dead`` at ``stage``; None: the stage where its class is usually found."""
-    exhausted = dead.dead_letter_class is DeadLetterClass.UNKNOWN_ACCOUNT
+    exhausted = dead.dead_letter_class in PARKING
     return Fault(dead, stage or _STAGES.get(dead.dead_letter_class, Stage.CONTEXT), exhausted)
 
 
@@ -68,7 +75,7 @@ class Endings:
         self._app_version = app_version
         self._now_ms = now_ms
 
-    def accepted(self, record: Record, intent: Intent, framed: Framed, batch: OpenBatch) -> AcceptedIntent:
+    def accepted(self, record: Record, intent: Intent, framed: Framed, batch: Settling) -> AcceptedIntent:
         """``intent`` became the command ``framed``."""
         command = Message(COMMANDS.name, framed.key, framed.value, framed.partition, ((TYPE, framed.type),))
         return AcceptedIntent(
@@ -78,27 +85,29 @@ class Endings:
             batch.settle,
         )
 
-    def dead(self, record: Record, intent: Intent, fault: Fault, batch: OpenBatch) -> DeadIntent:
+    def dead(self, record: Record, intent: Intent, fault: Fault, batch: Settling) -> DeadIntent:
         """``intent`` was read and cannot be decided."""
         letter = self._letter(
             record, intent.channel, intent.source, fault, intent.intent_index, intent.intent_count
         )
         return DeadIntent(fault.dead, letter, intent.source, intent.reference, batch.settle)
 
-    def unreadable(
-        self, record: Record, channel: str, unreadable: Unreadable, batch: OpenBatch
-    ) -> DeadIntent:
+    def held(self, held: HeldRecord, batch: Settling) -> HeldIntent:
+        """One intent of ``held`` waits."""
+        return HeldIntent(Held(held.cause), held, batch.settle)
+
+    def unreadable(self, record: Record, channel: str, unreadable: Unreadable, batch: Settling) -> DeadIntent:
         """The record was not understood: one dead intent, 0 of 1."""
         letter = self._letter(record, channel, unreadable.source, fault_of(unreadable.dead), 0, 1)
         return DeadIntent(unreadable.dead, letter, unreadable.source, unreadable.reference, batch.settle)
 
-    def unread(self, record: Record, channel: str, fault: Fault, batch: OpenBatch) -> DeadIntent:
+    def unread(self, record: Record, channel: str, fault: Fault, batch: Settling) -> DeadIntent:
         """Reading the record met a bug: one dead intent, 0 of 1, of which nothing is known."""
         letter = self._letter(record, channel, UNREADABLE_SOURCE, fault, 0, 1)
         return DeadIntent(fault.dead, letter, UNREADABLE_SOURCE, None, batch.settle)
 
     def stored(
-        self, record: Record, channel: str, verdict: Verdict, intent: Intent | None, batch: OpenBatch
+        self, record: Record, channel: str, verdict: Verdict, intent: Intent | None, batch: Settling
     ) -> DeadIntent:
         """The intent was called dead at an earlier delivery of its record, so it is."""
         source = UNREADABLE_SOURCE if intent is None else intent.source
@@ -109,7 +118,7 @@ class Endings:
         return DeadIntent(verdict.dead, letter, source, reference, batch.settle)
 
     def _refused(
-        self, record: Record, intent: Intent, command_id: str, batch: OpenBatch, dead: Dead, stage: Stage
+        self, record: Record, intent: Intent, command_id: str, batch: Settling, dead: Dead, stage: Stage
     ) -> DeadIntent:
         ending = self.dead(record, intent, fault_of(dead, stage), batch)
         return replace(ending, letter=replace(ending.letter, command_id=command_id))
@@ -117,6 +126,7 @@ class Endings:
     def _letter(
         self, record: Record, channel: str, source: str, fault: Fault, index: int, count: int
     ) -> DeadLetter:
+        now = self._now_ms()
         return DeadLetter(
             group=NORMALIZER,
             record=record,
@@ -128,7 +138,9 @@ class Endings:
             dead=fault.dead,
             stage=fault.stage,
             app_version=self._app_version,
-            failed_at=self._now_ms(),
+            failed_at=now if fault.first_failed_at is None else fault.first_failed_at,
+            last_failed_at=now,
+            attempts=fault.attempts,
             received_at=record.timestamp_ms,
             exhausted=fault.exhausted,
             exception=fault.exception,

@@ -1,47 +1,43 @@
-"""The way of a batch through the normalizer: read, look up, end or park each intent, in order.
+"""The way of a batch through the normalizer: read, look up, end or hold each record, in order.
 
     read        bytes → intents, or why there are none; pure
     look up     one question to the account context for the whole batch
-    conclude    every intent of a record gets its ending, and the router makes it real; or the whole record is
-                parked, because an account is not known yet
+    conclude    every intent of a record gets its ending, and the router makes it real; or the whole record
+                waits, because an account is not known yet
 
-Records of one key leave in the order they came: what follows a parked record of its key is parked behind it.
-The key is the record's own; a record without one goes by the reference in its first intent.
+A record waits in two stages. It is parked in memory for a moment first, unacknowledged: most references that
+are missing at all arrive within it, and neither PostgreSQL nor the channel need hear of it. Then it is
+held: it is stored, its position passes, its channel is told.
+
+Records of one key leave in the order they came: what follows a record that waits, waits behind it. The key is
+the record's own; a record without one goes by the reference in its first intent.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Protocol, TypeVar
 
 import structlog
 
-from deadletter.envelope import Stage
-from deadletter.router import DeadIntent, Router
+from deadletter.held import HoldKey, RecordPlace, place_of
+from deadletter.holds import Holds
+from deadletter.router import Router
 from deadletter.verdicts import Verdict
+from streams.normalizing.concluding import Concluder, Work, held_record
 from streams.normalizing.context import AccountContext, Asked
-from streams.normalizing.endings import Endings, Fault, fault_of, fault_of_bug
-from streams.normalizing.intake_metrics import ACCEPTED, DEAD, PARKED, IntakeMetrics
-from streams.normalizing.normalize import Framed
+from streams.normalizing.intake_metrics import PARKED, IntakeMetrics
+from streams.normalizing.look_up import look_up
 from streams.normalizing.parking import Parked, Parking
-from streams.normalizing.progress import OpenBatch, Progress
-from streams.normalizing.resolve import (
-    Resolution,
-    Resolved,
-    Rows,
-    Unknown,
-    references,
-    resolve_record,
-    unknown_account,
-)
-from streams.pipeline import Channel, read_intents
-from streams.reading.intent import Intent, PlanNames, Reading, Unreadable
+from streams.normalizing.progress import OpenBatch, Place, Progress
+from streams.normalizing.resolve import Rows, references
+from streams.reading.refusal import Code
 from streams.transport import Batch
 from tierline.kit.crash_points import reached
-from tierline.kit.records import Record
 
 _BREATH = 200
 _PARKED_RECORDS = 10_000
@@ -71,30 +67,14 @@ class Presence(Protocol):
     def present_ms(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Work:
-    """A record that was read. ``stored``: the verdicts of an earlier delivery, by intent index."""
+class Gates(Protocol):
+    """The partitions that are read."""
 
-    record: Record
-    channel: str
-    intents: tuple[Intent, ...]
-    batch: OpenBatch
-    stored: Mapping[int, Verdict] = field(default_factory=dict)
+    def pause(self, place: Place) -> None:
+        """Read no more of it for now."""
 
-    @property
-    def undecided(self) -> tuple[Intent, ...]:
-        """The intents without a verdict."""
-        if not self.stored:
-            return self.intents
-        return tuple(i for i in self.intents if i.intent_index not in self.stored)
-
-    @property
-    def key(self) -> Hashable:
-        """What orders it among the records of its partition."""
-        record, first = self.record, self.intents[0]
-        if record.key is not None:
-            return record.topic, record.partition, record.key
-        return record.topic, record.partition, first.subscription_ref or first.account_ref
+    def resume(self, place: Place) -> None:
+        """Read on."""
 
 
 class Intake:
@@ -103,56 +83,84 @@ class Intake:
     def __init__(
         self,
         *,
-        channels: Mapping[str, tuple[Channel, PlanNames]],
-        command: Callable[[Intent, Resolved], Framed],
+        concluder: Concluder,
         context: AccountContext,
         router: Router,
+        holds: Holds,
         progress: Progress,
-        endings: Endings,
         outlet: Pressure,
         store: Presence,
+        gates: Gates,
         unknown_account_wait_ms: int,
         metrics: IntakeMetrics,
     ) -> None:
-        self._channels = channels
-        self._command = command
+        self._concluder = concluder
         self._context = context
         self._router = router
+        self._holds = holds
         self._progress = progress
-        self._endings = endings
         self._outlet = outlet
         self._store = store
+        self._gates = gates
         self._wait_ms = unknown_account_wait_ms
         self._metrics = metrics
         self._parking: Parking[Work] = Parking(most_records=_PARKED_RECORDS, most_bytes=_PARKED_BYTES)
         self._look_again = asyncio.Event()
-        self._verdicts: dict[tuple[str, int, int], dict[int, Verdict]] = {}
+        self._held_already: set[RecordPlace] = set()
+        self._skipped_already: set[tuple[str, int, int, int]] = set()
+        self._standing: dict[Place, deque[Work | Batch]] = {}
 
     @property
     def parked(self) -> int:
-        """Records that wait for an account."""
+        """Records that wait for an account in memory."""
         return len(self._parking)
 
-    def remember(self, verdicts: Iterable[Verdict]) -> None:
-        """Verdicts on records that will be delivered again."""
-        for verdict in verdicts:
-            place = (verdict.topic, verdict.partition, verdict.offset)
-            self._verdicts.setdefault(place, {})[verdict.intent_index] = verdict
+    @property
+    def standing(self) -> tuple[Place, ...]:
+        """The partitions that stand still, because nothing more of them may be held."""
+        return tuple(self._standing)
+
+    def remember(
+        self,
+        verdicts: Iterable[Verdict],
+        held: Iterable[RecordPlace] = (),
+        skipped: Iterable[tuple[str, int, int, int]] = (),
+    ) -> None:
+        """What is known about records that will be delivered again."""
+        self._concluder.remember(verdicts)
+        self._held_already.update(held)
+        self._skipped_already.update(skipped)
 
     def given_up(self) -> None:
         """Forget what belongs to partitions that were given up."""
         self._parking.drop(lambda work: work.batch.given_up)
-        held = set(self._progress.places())
-        self._verdicts = {place: v for place, v in self._verdicts.items() if place[:2] in held}
+        open_places = set(self._progress.places())
+        self._concluder.forget_verdicts(lambda place: place in open_places)
+        self._held_already = {r for r in self._held_already if r[:2] in open_places}
+        self._skipped_already = {i for i in self._skipped_already if i[:2] in open_places}
+        for place in [place for place in self._standing if place not in open_places]:
+            del self._standing[place]
+            self._metrics.standing_still(place, still=False)
 
     def context_changed(self) -> None:
         """Some reference is known that was not: look at what is parked."""
         if self.parked:
             self._look_again.set()
 
+    def room_made(self) -> None:
+        """Something that was held has gone: partitions that stand still may go on."""
+        if self._standing:
+            self._look_again.set()
+
     async def take(self, batch: Batch) -> None:
-        """Bring every intent of ``batch`` to its end, or park its record."""
+        """Bring every intent of ``batch`` to its end, or let its record wait."""
         await self._room()
+        if (standing := self._standing.get((batch.topic, batch.partition))) is not None:
+            standing.append(batch)
+            return
+        await self._take(batch)
+
+    async def _take(self, batch: Batch) -> None:
         started = perf_counter()
         records = batch.records
         opened = self._progress.begin(
@@ -166,13 +174,13 @@ class Intake:
             return
         works = await self._read(batch, opened)
         reached("normalizer.after_read")
-        rows = await self._context.rows(_asked(works))
+        rows, failed = await self._rows(works)
         for chunk in _chunks(works):
             await self._room()
             if opened.given_up:
                 return
             for work in chunk:
-                self._conclude_or_park(work, rows)
+                self._conclude_or_stand(work, rows, failed=work in failed)
         reached("normalizer.after_produce")
         self._metrics.publish()
         self._metrics.seconds.observe(perf_counter() - started)
@@ -189,11 +197,13 @@ class Intake:
             if self.parked:
                 await self.look_at_parked()
                 await asyncio.sleep(_PAUSE_S)
+            if self._standing:
+                await self.go_on()
 
     def _until_next_look(self) -> float | None:
         deadline = self._parking.next_deadline_ms()
         if deadline is None:
-            return None
+            return _LOOK_AGAIN_S if self._standing else None
         return min(_LOOK_AGAIN_S, max(_PAUSE_S, (deadline - self._store.present_ms()) / 1000))
 
     async def _room(self) -> None:
@@ -206,141 +216,171 @@ class Intake:
         return (
             self._outlet.crowded
             or self._store.away
-            or self._parking.full
+            or self._holds.crowded
             or self._router.waiting > _DEAD_WAITING
         )
 
-    # --- read ---------------------------------------------------------------------------------------------
-
     async def _read(self, batch: Batch, opened: OpenBatch) -> list[Work]:
-        channel, plans = self._channels[batch.topic]
-        works: list[Work] = []
+        concluder, works = self._concluder, []
         for chunk in _chunks(batch.records):
             for record in chunk:
-                work = self._read_record(channel, plans, record, opened)
-                if work is not None:
+                work = concluder.work(record, concluder.understand(record), opened)
+                if work is None:
+                    continue
+                if self._held_already and place_of(record) in self._held_already:
+                    concluder.end_stored(work)
+                else:
                     works.append(work)
             await asyncio.sleep(0)
-        return works
+        return self._without_skipped(works) if self._skipped_already else works
 
-    def _read_record(
-        self, channel: Channel, plans: PlanNames, record: Record, opened: OpenBatch
-    ) -> Work | None:
-        """The record as work; None when reading it was its end."""
-        try:
-            reading = read_intents(channel, record, plans)
-        except Exception as error:  # noqa: BLE001 - a bug of ours is this record's dead letter, not a standstill
-            fault = self._bug(record, error, Stage.DECODE)
-            self._end_dead(channel.name, self._endings.unread(record, channel.name, fault, opened))
-            return None
-        if isinstance(reading, Unreadable):
-            self._end_dead(channel.name, self._endings.unreadable(record, channel.name, reading, opened))
-            return None
-        return self._work(channel.name, record, reading, opened)
-
-    def _work(self, channel: str, record: Record, reading: Reading, opened: OpenBatch) -> Work | None:
-        self._metrics.read(channel, unknown_fields=reading.unknown_fields, strict=reading.strict)
-        intents = reading.intents
-        stored = (
-            self._verdicts.get((record.topic, record.partition, record.offset)) if self._verdicts else None
-        )
-        if stored is None:
-            if len(intents) > 1:
-                opened.expect(len(intents) - 1)
-            return Work(record, channel, intents, opened)
-        if any(verdict.intent_count != len(intents) for verdict in stored.values()):
-            # It was another number of intents then: what was said about them stands for the whole record.
-            opened.expect(len(stored) - 1)
-            for verdict in stored.values():
-                self._end_dead(channel, self._endings.stored(record, channel, verdict, None, opened))
-            return None
-        opened.expect(len(intents) - 1)
-        return Work(record, channel, intents, opened, stored)
-
-    # --- conclude -----------------------------------------------------------------------------------------
-
-    def _conclude_or_park(self, work: Work, rows: Rows) -> None:
-        key = work.key
-        if key in self._parking or not self._conclude(work, rows, wait_over=False):
-            deadline = self._store.present_ms() + self._wait_ms
-            self._parking.park(key, Parked(work, len(work.record.value or b""), deadline))
-            self._metrics.ended(work.channel, PARKED)
-            self._look_again.set()
-
-    def _conclude(self, work: Work, rows: Rows, *, wait_over: bool) -> bool:
-        """End every intent of ``work``. False, and nothing has happened, when it has to wait."""
-        intents = work.undecided
-        try:
-            resolutions = resolve_record(intents, rows)
-        except Exception as error:  # noqa: BLE001 - as in _read_record
-            fault = self._bug(work.record, error, Stage.CONTEXT)
-            for intent in intents:
-                self._end_fault(work, intent, fault)
-        else:
-            if not wait_over and any(isinstance(resolution, Unknown) for resolution in resolutions):
-                return False
-            for intent, resolution in zip(intents, resolutions, strict=True):
-                self._end(work, intent, resolution)
-        for index, verdict in work.stored.items():
-            intent = work.intents[index]
-            self._end_dead(
-                work.channel, self._endings.stored(work.record, work.channel, verdict, intent, work.batch)
+    def _without_skipped(self, works: list[Work]) -> list[Work]:
+        """What is left of ``works`` without the intents that were let go at an earlier delivery."""
+        left: list[Work] = []
+        for work in works:
+            record = work.record
+            remaining = tuple(
+                i for i in work.intents if (*place_of(record), i.intent_index) not in self._skipped_already
             )
+            for _ in range(len(work.intents) - len(remaining)):
+                work.batch.settle()
+            if remaining:
+                left.append(replace(work, intents=remaining))
+        return left
+
+    async def _rows(self, works: Sequence[Work]) -> tuple[Rows, frozenset[Work]]:
+        return await look_up(
+            self._context, _asked(works), lambda: {w: _asked([w]) for w in works}, self._metrics.retried
+        )
+
+    # --- end, park or hold --------------------------------------------------------------------------------
+
+    def _conclude_or_stand(self, work: Work, rows: Rows, *, failed: bool) -> None:
+        place = (work.record.topic, work.record.partition)
+        standing = self._standing.get(place)
+        if standing is not None:
+            standing.append(work)
+        elif not self._conclude_or_wait(work, rows, failed=failed):
+            self._stand_still(place, work)
+
+    def _conclude_or_wait(self, work: Work, rows: Rows, *, failed: bool) -> bool:
+        """False, and nothing has happened, when it would have to be held and there is no room for it."""
+        key = work.key
+        waits = self._holds.blocks(key) or key in self._parking
+        if not waits and not failed and self._concluder.conclude(work, rows, wait_over=False):
+            return True
+        if not self._has_room(work, key):
+            return False
+        if self._holds.blocks(key):
+            self._hold(work, key, Code.EARLIER_ORDER_WAITS, {})
+        elif failed and not waits:
+            self._hold(work, key, Code.LOOK_UP_FAILED, {})
+        elif self._parking.full and not waits:
+            self._hold(work, key, Code.UNKNOWN_REFERENCE, rows)
+        else:
+            self._park(work, key)
         return True
 
-    def _end(self, work: Work, intent: Intent, resolution: Resolution) -> None:
-        match resolution:
-            case Resolved():
-                self._accept(work, intent, resolution)
-            case Unknown():
-                self._end_fault(work, intent, fault_of(unknown_account(intent)))
-            case dead:
-                self._end_fault(work, intent, fault_of(dead, Stage.CONTEXT))
+    def _park(self, work: Work, key: HoldKey) -> None:
+        deadline = self._store.present_ms() + self._wait_ms
+        self._parking.park(key, Parked(work, len(work.record.value or b""), deadline))
+        self._metrics.ended(work.channel, PARKED)
+        self._look_again.set()
 
-    def _accept(self, work: Work, intent: Intent, resolved: Resolved) -> None:
-        try:
-            framed = self._command(intent, resolved)
-        except Exception as error:  # noqa: BLE001 - as in _read_record
-            self._end_fault(work, intent, self._bug(work.record, error, Stage.ENCODE))
-        else:
-            self._metrics.ended(work.channel, ACCEPTED)
-            self._router.route(self._endings.accepted(work.record, intent, framed, work.batch))
+    def _hold(self, work: Work, key: HoldKey, code: Code, rows: Rows) -> None:
+        wait_ms = self._holds.policy.of(work.channel).wait_ms(0)
+        self._concluder.hold(work, held_record(work, key, code, rows, self._holds.now_ms(), wait_ms))
 
-    def _end_fault(self, work: Work, intent: Intent, fault: Fault) -> None:
-        self._end_dead(work.channel, self._endings.dead(work.record, intent, fault, work.batch))
-
-    def _end_dead(self, channel: str, ending: DeadIntent) -> None:
-        self._metrics.ended(channel, DEAD)
-        self._router.route(ending)
-
-    def _bug(self, record: Record, error: Exception, stage: Stage) -> Fault:
-        _log.error(
-            "record_met_a_bug",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            stage=str(stage),
-            exception=type(error).__qualname__,
-            action="the record is in the dead-letter topic: fix the exception, deploy, replay",
+    def _has_room(self, work: Work, key: HoldKey) -> bool:
+        """Whether one more record may wait; what is parked counts, because it may be held next."""
+        parked = self._parking
+        return self._holds.has_room(
+            key, work.channel, parked_records=parked.records_of(key), parked_keys=parked.keys
         )
-        return fault_of_bug(error, stage)
-
-    # --- parked -------------------------------------------------------------------------------------------
 
     async def look_at_parked(self) -> None:
-        """Ask the store about every parked record; end those that can go or have waited long enough."""
+        """Ask the store about every parked record; end those that can go, hold those that waited enough."""
         looked_at = self._store.present_ms()
-        rows = await self._context.rows(_asked(self._parking.items()), doubt_unknown=True)
+        works = list(self._parking.items())
+        rows, failed = await look_up(
+            self._context,
+            _asked(works),
+            lambda: {work: _asked([work]) for work in works},
+            self._metrics.retried,
+            doubt_unknown=True,
+        )
 
         def leaves(parked: Parked[Work]) -> bool:
             work = parked.item
+            key = work.key
+            if self._holds.blocks(key):
+                self._hold(work, key, Code.EARLIER_ORDER_WAITS, {})
+                return True
+            if work in failed:
+                self._hold(work, key, Code.LOOK_UP_FAILED, {})
+                return True
             if any(ref not in rows for intent in work.undecided for ref in references(intent)):
                 self._look_again.set()
                 return False
-            return self._conclude(work, rows, wait_over=looked_at >= parked.deadline_ms)
+            if self._concluder.conclude(work, rows, wait_over=False):
+                return True
+            if looked_at < parked.deadline_ms:
+                return False
+            self._hold(work, key, Code.UNKNOWN_REFERENCE, rows)
+            return True
 
         self._parking.look_again(leaves)
         self._metrics.publish()
+
+    # --- standing still -----------------------------------------------------------------------------------
+
+    def _stand_still(self, place: Place, work: Work) -> None:
+        self._standing[place] = deque([work])
+        self._gates.pause(place)
+        self._metrics.standing_still(place, still=True)
+        _log.error(
+            "partition_stands_still",
+            topic=place[0],
+            partition=place[1],
+            cause="no more may be held of this key or channel (most_records, most_keys of the hold policy)",
+            action="see `tierline holds list`; import what is missing, or release or discard what waits",
+        )
+
+    async def go_on(self) -> None:
+        """Go on with every partition that stands still, as far as there is room."""
+        for place in list(self._standing):
+            while (standing := self._standing.get(place)) and await self._step(standing):
+                pass
+            if standing is not None and not standing:
+                del self._standing[place]
+                self._gates.resume(place)
+                self._metrics.standing_still(place, still=False)
+                _log.info("partition_goes_on", topic=place[0], partition=place[1])
+        self._metrics.publish()
+
+    async def _step(self, standing: deque[Work | Batch]) -> bool:
+        """Take the first of what stands; False when it still has no room."""
+        first = standing[0]
+        if isinstance(first, Batch):
+            standing.popleft()
+            await self._unfold(first, standing)
+            return True
+        rows, failed = await self._rows([first])
+        if first.batch.given_up:
+            return False
+        if not self._conclude_or_wait(first, rows, failed=first in failed):
+            return False
+        standing.popleft()
+        return True
+
+    async def _unfold(self, batch: Batch, standing: deque[Work | Batch]) -> None:
+        """Put the records of ``batch`` where it stood."""
+        records = batch.records
+        opened = self._progress.begin(
+            (batch.topic, batch.partition), records[0].offset, records[-1].offset + 1, len(records)
+        )
+        if opened is not None:
+            standing.extendleft(reversed(await self._read(batch, opened)))
 
 
 def _asked(works: Iterable[Work]) -> set[Asked]:

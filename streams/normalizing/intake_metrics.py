@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import prometheus_client
 
+from schemas.topics import NORMALIZER
+from tierline.domain.outcome import DeadLetterClass
 from tierline.kit.telemetry import Metrics
 
 STAGE = "normalizer"
 ACCEPTED = "accepted"
 DEAD = "dead"
 PARKED = "parked"
+HELD = "held"
 
 
 class IntakeMetrics:
@@ -19,6 +23,10 @@ class IntakeMetrics:
 
     def __init__(self, metrics: Metrics) -> None:
         self._records = metrics.records
+        self._retries = metrics.retries.labels("", DeadLetterClass.DEPENDENCY)
+        self._standing_still = metrics.standing_still
+        self._key_holds = metrics.key_holds
+        self._held_records = metrics.held_records
         self.seconds = metrics.processing.labels(STAGE)
         self._unknown_fields = prometheus_client.Counter(
             "oms_unknown_fields",
@@ -46,6 +54,20 @@ class IntakeMetrics:
     def ended(self, channel: str, outcome: str) -> None:
         """One intent left with ``outcome``, or was parked."""
         self._outcomes[channel, outcome] += 1
+
+    def retried(self) -> None:
+        """A look-up is tried again."""
+        self._retries.inc()
+
+    def holds(self, keys: Mapping[str, int], records: Mapping[str, int]) -> None:
+        """So many keys and records are held, by channel."""
+        for channel, number in keys.items():
+            self._key_holds.labels(channel).set(number)
+            self._held_records.labels(channel).set(records.get(channel, 0))
+
+    def standing_still(self, place: tuple[str, int], *, still: bool) -> None:
+        """A partition stands still, or goes on."""
+        self._standing_still.labels(NORMALIZER, place[0], str(place[1])).set(still)
 
     def publish(self) -> None:
         """Add what was counted to the metrics."""

@@ -1,4 +1,7 @@
-"""What the normalizer keeps in PostgreSQL: its leases, the verdicts on dead intents; and what it looks up.
+"""What the normalizer keeps in PostgreSQL: leases, verdicts, holds and skips; and what it looks up there.
+
+Every write, and every look-up that something may be sent for, checks that the leases are still held: a
+process that was frozen while another took its partitions over changes nothing.
 
 ``IntakeStore`` is one session, used by one thread. ``StoreThread`` is its face on the event loop: it waits as
 long as the store is away, so an outage is never an answer.
@@ -18,6 +21,16 @@ from typing import TypeVar
 import psycopg
 import structlog
 
+from deadletter.held import HeldRecord, HoldChanges, HoldKey, RecordPlace, Request, StoredHold
+from deadletter.hold_store import (
+    begin_release,
+    held_again,
+    load_holds,
+    load_untold,
+    load_wave,
+    open_requests,
+    write_changes,
+)
 from deadletter.verdicts import Verdict, load_verdicts, write_verdicts
 from streams.deciding.external_refs import OWN
 from streams.normalizing.context import Asked
@@ -25,12 +38,23 @@ from streams.normalizing.progress import Place
 from streams.normalizing.resolve import RefRow
 from streams.transport import LogRange
 from tierline.kit import leases
+from tierline.kit.crash_points import reached
 from tierline.kit.database import Connection, is_outage
-from tierline.kit.errors import PositionOutsideLog
+from tierline.kit.errors import LookUpFailed, PositionOutsideLog
 from tierline.kit.leases import Lease, LeaseLost, Progress
 from tierline.kit.retry import Backoff
 
 Result = TypeVar("Result")
+
+_WAVE_RECORDS = 500
+_WAVE_OF_A_KEY = 200
+_WAVE_BYTES = 4 * 1024 * 1024
+
+_GIVEN_UP = (
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.QueryCanceled,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -51,10 +75,19 @@ SELECT r.channel, r.source, r.kind, r.ref, r.account_id, r.subscription_id
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Partitions taken over: where to read each, and the verdicts on what will be delivered again."""
+    """Partitions taken over: where to read each, what is held there, and what is known about records to come.
 
-    positions: Mapping[Place, int]
-    verdicts: Mapping[tuple[str, int, int, int], Verdict]
+    ``verdicts`` are those on records that will be delivered or released again; ``held_again`` and
+    ``skipped_again`` say what of the records to come is held, and which intents were let go; ``untold`` are
+    held records whose channel may not know it yet.
+    """
+
+    positions: dict[Place, int]
+    verdicts: list[Verdict]
+    holds: list[StoredHold]
+    untold: list[HeldRecord]
+    held_again: set[RecordPlace]
+    skipped_again: set[tuple[str, int, int, int]]
 
 
 class IntakeStore:
@@ -82,23 +115,33 @@ class IntakeStore:
             }
             for place, lease in held.items():
                 self._check_position(place, lease, ranges[place])
-            verdicts = {
-                (*place, *key): verdict
-                for place, lease in held.items()
-                for key, verdict in load_verdicts(
-                    connection, self._consumer, *place, lease.next_offset
-                ).items()
-            }
+            taken = Taken(
+                {place: lease.next_offset for place, lease in held.items()}, [], [], [], set(), set()
+            )
+            for place, offset in taken.positions.items():
+                self._load(connection, place, offset, taken)
         self._leases.update(held)
-        return Taken({place: lease.next_offset for place, lease in held.items()}, verdicts)
+        return taken
+
+    def _load(self, connection: Connection, place: Place, offset: int, taken: Taken) -> None:
+        consumer = self._consumer
+        taken.verdicts.extend(load_verdicts(connection, consumer, *place, offset))
+        taken.holds.extend(load_holds(connection, consumer, *place))
+        taken.untold.extend(load_untold(connection, consumer, *place))
+        held, skipped = held_again(connection, consumer, *place, offset)
+        taken.held_again.update(held)
+        taken.skipped_again.update(skipped)
 
     def give_up(self, places: Collection[Place]) -> None:
         """Write nothing more for ``places``."""
         for place in places:
             self._leases.pop(place, None)
 
-    def advance(self, positions: Mapping[Place, int]) -> None:
-        """Move the leases to ``positions`` in one transaction. Raises LeaseLost; nothing has moved then."""
+    def save(self, positions: Mapping[Place, int], changes: HoldChanges) -> None:
+        """Move the leases to ``positions`` and write ``changes``, in one transaction.
+
+        Raises LeaseLost; nothing has happened then.
+        """
         with self._transaction() as connection:
             if self._unsure:
                 self._reload(connection)
@@ -112,6 +155,10 @@ class IntakeStore:
                 }
                 after = leases.advance(connection, held, moves)
                 moved.update({(topic, partition): lease for partition, lease in after.items()})
+            if changes:
+                self._hold(connection, {place for place in changes.places() if place not in moved})
+                write_changes(connection, self._consumer, changes)
+            reached("normalizer.before_hold_commit" if changes.held else "normalizer.before_progress_commit")
             self._unsure = True
         self._unsure = False
         self._leases.update(moved)
@@ -127,14 +174,51 @@ class IntakeStore:
             stored = dict(zip(map(id, ours), write_verdicts(connection, ours), strict=True))
         return [stored.get(id(v)) for v in verdicts]
 
+    def wave(self, wanted: Mapping[HoldKey, int]) -> list[HeldRecord]:
+        """The first held records after the given offset of each key, as many as may be in memory at once.
+
+        Raises LeaseLost when another process holds one of their places.
+        """
+        with self._transaction() as connection:
+            self._hold(connection, {key[:2] for key in wanted})
+            return load_wave(
+                connection,
+                self._consumer,
+                wanted,
+                most_records=_WAVE_RECORDS,
+                most_bytes=_WAVE_BYTES,
+                most_of_a_key=_WAVE_OF_A_KEY,
+            )
+
+    def begin(self, places: Sequence[RecordPlace]) -> None:
+        """Commands of these held records may be sent from now on. Raises LeaseLost."""
+        with self._transaction() as connection:
+            self._hold(connection, {place[:2] for place in places})
+            begin_release(connection, self._consumer, places)
+
+    def requests(self) -> list[Request]:
+        """What people asked of the holds of our partitions and is not done yet."""
+        with self._transaction() as connection:
+            return open_requests(connection, self._consumer, list(self._leases)) if self._leases else []
+
     def look_up(self, asked: Collection[Asked]) -> list[RefRow]:
-        """The rows of these references, those of Tierline's own ids included."""
+        """The rows of these references, those of Tierline's own ids included.
+
+        Raises LeaseLost when another process holds one of our partitions, and LookUpFailed where the server
+        gave the statement up by itself.
+        """
         wanted = [one for one in asked if _storable(one)]
         places = {*wanted, *((OWN, OWN, ref) for _, _, ref in wanted)}
         if not places:
             return []
-        with self._transaction() as connection:
-            found = connection.execute(_ROWS, tuple(map(list, zip(*places, strict=True)))).fetchall()
+        try:
+            with self._transaction() as connection:
+                held = dict(self._leases)
+                if self._still_ours(connection, held, "").keys() != held.keys():
+                    raise LeaseLost(f"{self._consumer}: another process holds one of our partitions")
+                found = connection.execute(_ROWS, tuple(map(list, zip(*places, strict=True)))).fetchall()
+        except _GIVEN_UP as error:
+            raise LookUpFailed(error.sqlstate or "") from error
         texts = {ref: ref for _, _, ref in wanted}
         return [_lean(RefRow(*row), texts) for row in found]
 
@@ -175,6 +259,9 @@ class IntakeStore:
             )
 
     def _hold(self, connection: Connection, places: Collection[Place]) -> None:
+        missing = [place for place in places if place not in self._leases]
+        if missing:
+            raise LeaseLost(f"{self._consumer}: {missing} were given up")
         if places and set(self._still_ours(connection, places, " FOR SHARE OF held")) != set(places):
             raise LeaseLost(f"{self._consumer}: another process holds one of {sorted(places)}")
 

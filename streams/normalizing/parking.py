@@ -1,4 +1,4 @@
-"""Records that wait, in memory and in order, for an account that nobody knows yet.
+"""Records that wait for a moment, in memory and in order, for an account that nobody knows yet.
 
 A record is parked under its key (the record's own, or what stands for it). Every later record of that key is
 parked behind it, so they leave in the order they came. Each one has its own deadline, counted from when it
@@ -41,8 +41,17 @@ class Parking(Generic[Item]):
         return key in self._queues
 
     @property
+    def keys(self) -> int:
+        """How many keys have parked records."""
+        return len(self._queues)
+
+    def records_of(self, key: Hashable) -> int:
+        """How many records of ``key`` are parked."""
+        return len(self._queues.get(key, ()))
+
+    @property
     def full(self) -> bool:
-        """Whether nothing more should be read until some have left."""
+        """Whether no further key should be parked until some have left."""
         return self._records >= self._most_records or self._bytes >= self._most_bytes
 
     def park(self, key: Hashable, parked: Parked[Item]) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import structlog
 
+from deadletter.held import HoldChanges
 from deadletter.ports import Fail
-from deadletter.verdicts import Verdict
-from streams.normalizing.intake_store import IntakeStore, StoreThread
+from streams.normalizing.intake_store import IntakeStore, StoreThread, Taken
 from streams.normalizing.progress import Place, Progress
 from streams.transport import LogRange
 from tierline.kit.crash_points import reached
@@ -36,8 +36,14 @@ class Work(Protocol):
     def unsettled(self) -> bool:
         """Whether something is on its way that will be safe soon."""
 
-    def remember(self, verdicts: Iterable[Verdict]) -> None:
-        """Verdicts on records that will be delivered again."""
+    def taken_over(self, taken: Taken) -> None:
+        """Partitions were taken over: what is known about them."""
+
+    def changes(self) -> HoldChanges:
+        """What is to be stored with the positions; it counts as settled."""
+
+    def stored(self, changes: HoldChanges) -> None:
+        """``changes`` are durable."""
 
     def given_up(self) -> None:
         """Partitions were given up: forget what belongs to them."""
@@ -77,7 +83,7 @@ class Positions:
         taken = await self._thread.call(self._store.take, places)
         self._progress.open(taken.positions)
         self._watch.opened(tuple(taken.positions))
-        self._work.remember(taken.verdicts.values())
+        self._work.taken_over(taken)
         self._durable.update(taken.positions)
         self._watch.taken_over()
         _log.info("partitions_opened", consumer=self._consumer, partitions=len(places))
@@ -101,14 +107,15 @@ class Positions:
         _log.info("partitions_given_up", consumer=self._consumer, partitions=len(places))
 
     async def save(self) -> None:
-        """Move the leases to where progress stands; waits while the store is away."""
+        """Move the leases to where progress stands, and store what is held; waits while the store is away."""
         async with self._saving:
+            changes = self._work.changes()
             moved = self._progress.moved()
-            if not moved:
+            if not moved and not changes:
                 return
             reached("normalizer.after_acknowledgement")
             try:
-                await self._thread.call(self._store.advance, moved)
+                await self._thread.call(self._store.save, moved, changes)
             except LeaseLost as error:
                 self._fail(f"another process works on our partitions: {error}")
             reached("normalizer.after_progress")
@@ -116,6 +123,11 @@ class Positions:
             self._durable.update({place: moved[place] for place in moved if place in self._durable})
             for place in moved:
                 self._watch.moved(place)
+            if changes.held:
+                reached("normalizer.after_hold_commit")
+            if changes.removed:
+                reached("normalizer.after_removal")
+            self._work.stored(changes)
 
     async def keep_saving(self) -> None:
         """Save what moved, a few times a second, until cancelled."""

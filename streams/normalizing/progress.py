@@ -9,9 +9,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
+from typing import Protocol
 
 Place = tuple[str, int]
 """Topic (without prefix) and partition."""
+
+
+class Settling(Protocol):
+    """Something whose outcomes are counted until the last one is safe."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether its outcomes are somebody else's now."""
+
+    def expect(self, more: int) -> None:
+        """``more`` further outcomes belong to it."""
+
+    def settle(self) -> None:
+        """One outcome is safe."""
 
 
 class OpenBatch:

@@ -54,6 +54,8 @@ class Code(StrEnum):
 
     RECORD_TOO_LARGE = "RECORD_TOO_LARGE"
     UNKNOWN_REFERENCE = "UNKNOWN_REFERENCE"
+    EARLIER_ORDER_WAITS = "EARLIER_ORDER_WAITS"
+    LOOK_UP_FAILED = "LOOK_UP_FAILED"
 
 
 _DECODE = DeadLetterClass.DECODE
@@ -124,6 +126,14 @@ MEANINGS: dict[Code, tuple[DeadLetterClass, str]] = {
     Code.UNKNOWN_REFERENCE: (
         DeadLetterClass.UNKNOWN_ACCOUNT,
         "No subscription is known under the references of this order; import it or its reference.",
+    ),
+    Code.EARLIER_ORDER_WAITS: (
+        DeadLetterClass.UNKNOWN_ACCOUNT,
+        "An earlier order with the same key waits; this one waits behind it.",
+    ),
+    Code.LOOK_UP_FAILED: (
+        DeadLetterClass.DEPENDENCY,
+        "The references of this order could not be looked up.",
     ),
 }
 

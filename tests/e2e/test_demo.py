@@ -13,7 +13,7 @@ from tests.support.commands import a_workplace, run
 from tierline.workload.orders import CHANNELS
 
 INTENTS = 400
-OUTCOMES = ("accepted", "rejected", "duplicates", "held", "dead_lettered")
+OUTCOMES = ("accepted", "rejected", "duplicates", "held", "skipped", "dead_lettered")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 
 from schemas.topics import COMMANDS, NORMALIZER
 from streams.normalizer import NormalizerWorker
+from tests.support.hold_policies import no_patience
 from tests.support.normalizer_bench import NormalizerBench, wait_for
 from tierline.kit.confluent_broker import new_admin
 from tierline.kit.errors import PositionOutsideLog
@@ -52,7 +53,7 @@ def digest(value: bytes | None) -> str | None:
 
 def test_a_thousand_mixed_records_end_exactly_once_each(settings: Settings, tmp_path: Path) -> None:
     """Commands for what is sound, dead letters and replies for the rest; nothing twice, nothing lost."""
-    bench = NormalizerBench(settings, unknown_account_wait_ms=200)
+    bench = NormalizerBench(settings, unknown_account_wait_ms=200, hold_policy=no_patience(tmp_path))
     bench.know(*map(str, range(50)))
     messages: list[Message] = []
     for i in range(1_000):
@@ -77,7 +78,7 @@ def test_a_thousand_mixed_records_end_exactly_once_each(settings: Settings, tmp_
     intents = Counter((c["source_ref"], c["intent_index"]) for c in bench.commands())
     assert (800 + 200, {1}) == (len(intents), set(intents.values()))
     assert bench.orders("portal") | bench.orders("partner") == bench.ended()
-    assert 100 == len(bench.replies("portal"))
+    assert Counter(dead=100, held=50) == Counter(bench.told("portal"))
 
 
 POISON: dict[str, tuple[bytes | None, str, str]] = {
@@ -166,7 +167,7 @@ def test_an_intent_once_called_dead_stays_dead_when_it_is_read_again(
     settings: Settings, tmp_path: Path
 ) -> None:
     """The account is known at the second delivery; the first verdict counts, and has one id."""
-    bench = NormalizerBench(settings, unknown_account_wait_ms=100)
+    bench = NormalizerBench(settings, unknown_account_wait_ms=100, hold_policy=no_patience(tmp_path))
     bench.publish([portal("late", "r-1", partition=0)])
     with bench.running(tmp_path / "first"):
         bench.wait_until_all_ended()
@@ -187,7 +188,7 @@ def test_an_intent_once_called_dead_stays_dead_when_it_is_read_again(
 @pytest.mark.timeout(240)
 def test_a_process_that_dies_anywhere_loses_nothing(settings: Settings, tmp_path: Path) -> None:
     """Killed between read, produce, verdict, dead letter, acknowledgement and saved position, in turn."""
-    bench = NormalizerBench(settings, unknown_account_wait_ms=200)
+    bench = NormalizerBench(settings)
     bench.know(*map(str, range(10)))
     points = ("read", "produce", "verdict", "dead_letter", "acknowledgement", "progress")
     with bench.running(tmp_path) as worker:

@@ -20,6 +20,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from projections.read import orders_by_reference, tier_now
 from schemas.topics import CHANNELS, COMMANDS, orders_topic, replies_topic
+from tests.support.hold_policies import no_patience
 from tests.support.order_values import a_result
 from tests.support.orders_bench import OrdersBench
 from tests.support.pipeline import wait_for
@@ -242,7 +243,9 @@ GATEWAY_ORDERS = ("web-paid", "web-declined", "web-twice", "web-contested", "web
 def run(shared: SharedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Everything published, everything ended, nobody running any more."""
     with own_part_of(shared) as settings:
-        bench = OrdersBench(settings, unknown_account_wait_ms=200)
+        bench = OrdersBench(
+            settings, unknown_account_wait_ms=200, hold_policy=no_patience(tmp_path_factory.mktemp("policy"))
+        )
         story = Story(bench)
         story.let_senders_stamp(PARTNER)
         yield _told(story, tmp_path_factory.mktemp("logs"))
@@ -312,7 +315,7 @@ ANSWERS: dict[str | None, Counter[tuple[str, bool]]] = {
     "ask-yes": Counter({("validated", False): 1}),
     "ask-no": Counter({("validated", False): 1}),
     "ask-nonsense": Counter({("validated", False): 1}),
-    "web-unknown": Counter({("dead", False): 1}),
+    "web-unknown": Counter({("held", False): 1, ("dead", False): 1}),
     "web-empty": Counter({("dead", False): 1}),
     "PO-pair": Counter({("completed", False): 2}),
     None: Counter({("dead", False): 1}),

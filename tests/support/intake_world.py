@@ -8,23 +8,28 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
 from deadletter.envelope import DeadLetter
+from deadletter.hold_policy import ChannelHolds, HoldPolicy
+from deadletter.holds import Holds
 from deadletter.ports import Answered, Refusal
 from deadletter.router import Router
 from deadletter.verdicts import Verdict
 from schemas.avsc import COMMANDS_SUBJECT, load_schema
 from schemas.codec import Codec
 from streams.answering.reply import dead_reply
+from streams.normalizing.concluding import Concluder
 from streams.normalizing.context import AccountContext, Asked
 from streams.normalizing.endings import Endings
 from streams.normalizing.intake import Intake
 from streams.normalizing.intake_metrics import IntakeMetrics
 from streams.normalizing.normalize import Framed, Normalizer
 from streams.normalizing.progress import Progress
+from streams.normalizing.releases import Releases
 from streams.normalizing.resolve import RefRow, Resolved
 from streams.pipeline import CHANNELS
 from streams.reading.intent import Intent, PlanNames
 from streams.transport import Batch
 from tests.support.channel_examples import PLANS
+from tests.support.memory_desk import MemoryDesk
 from tierline.kit.records import Message, Record
 from tierline.kit.telemetry import Metrics
 
@@ -35,6 +40,7 @@ COMMANDS = "oms.commands.v1"
 REPLIES = "orders.portal.replies.v1"
 WAIT_MS = 2_000
 NOW_MS = 1_700_000_000_000
+HOLDS = HoldPolicy(ChannelHolds(retry_after_ms=(1_000, 5_000), attempts=3, longest_ms=60_000))
 
 
 class ProcessEnded(Exception):
@@ -63,6 +69,9 @@ class IntakeWorld:
         self.questions = 0
         self.hold_look_up: asyncio.Event | None = None
         self.now = 1_000
+        self.wall = NOW_MS
+        self.desk = MemoryDesk()
+        self.paused: set[tuple[str, int]] = set()
         self.away = False
         self.crowded = False
         self.hold_answers = False
@@ -76,24 +85,48 @@ class IntakeWorld:
         self.context = AccountContext(
             self._look_up, capacity=1_000, unknown_ms=WAIT_MS, now_ms=self.present_ms
         )
+        self.holds = Holds(HOLDS, lambda: self.wall)
         self.router = Router(
-            outlet=self, verdicts=self, answer=self._answer, fail=self.fail, metrics=self.metrics
+            outlet=self,
+            verdicts=self,
+            keeper=self.holds,
+            answer=self._answer,
+            fail=self.fail,
+            metrics=self.metrics,
         )
         normalizer = Normalizer(
             7, tenant_id="main", livemode=False, app_version="9", partitions=4, decide_within_ms=8_000
         )
         self.command: Callable[[Intent, Resolved], Framed] = normalizer.command
-        self.intake = Intake(
+        counted = IntakeMetrics(self.metrics)
+        concluder = Concluder(
             channels={c.topic.name: (c, PlanNames(PLANS, c.name)) for c in CHANNELS.values()},
             command=self._command,
+            router=self.router,
+            endings=Endings(app_version="9", now_ms=lambda: self.wall),
+            metrics=counted,
+        )
+        self.intake = Intake(
+            concluder=concluder,
             context=self.context,
             router=self.router,
+            holds=self.holds,
             progress=self.progress,
-            endings=Endings(app_version="9", now_ms=lambda: NOW_MS),
             outlet=self,
             store=self,
+            gates=self,
             unknown_account_wait_ms=WAIT_MS,
-            metrics=IntakeMetrics(self.metrics),
+            metrics=counted,
+        )
+        self.releases = Releases(
+            holds=self.holds,
+            concluder=concluder,
+            context=self.context,
+            router=self.router,
+            desk=self.desk,
+            outlet=self,
+            metrics=counted,
+            room_made=self.intake.room_made,
         )
 
     # --- the ports ----------------------------------------------------------------------------------------
@@ -108,6 +141,12 @@ class IntakeWorld:
     async def write(self, verdicts: Sequence[Verdict]) -> Sequence[Verdict | None]:
         await asyncio.sleep(0)
         return [self.stored.setdefault(v.dead_letter_id, v) for v in verdicts]
+
+    def pause(self, place: tuple[str, int]) -> None:
+        self.paused.add(place)
+
+    def resume(self, place: tuple[str, int]) -> None:
+        self.paused.discard(place)
 
     def fail(self, reason: str) -> NoReturn:
         raise ProcessEnded(reason)
@@ -150,11 +189,34 @@ class IntakeWorld:
             if not self.hold_answers:
                 self.answer()
 
+    def save(self) -> None:
+        """Store what was collected, as the transaction that moves the positions does."""
+        changes = self.holds.take_changes()
+        self.desk.write(changes)
+        self.holds.committed(changes)
+        self.releases.tell_held(changes.held)
+
+    async def release(self, milliseconds: int = 0) -> None:
+        """Let wall-clock time pass, try what is due, and store what came of it, until nothing moves."""
+        self.wall += milliseconds
+        for _ in range(4):
+            self.save()
+            await self.settle()
+            await self.releases.step()
+            await self.settle()
+        self.save()
+
     def answer(self, refusal: Refusal | None = None) -> None:
         """Answer everything that was sent."""
         sent, self.sent = self.sent, []
         for _, answered in sent:
             answered(refusal)
+
+    async def hold(self, *records: Record) -> None:
+        """Take records in and let the first wait go by."""
+        await self.take(*records)
+        await self.pass_time(WAIT_MS)
+        await self.release()
 
     async def pass_time(self, milliseconds: int) -> None:
         """Move the clock and look at the parked records."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from schemas.avsc import COMMANDS_SUBJECT, load_schema
 from schemas.codec import Codec
-from schemas.topics import COMMANDS, NORMALIZER, orders_topic, replies_topic
+from schemas.topics import CHANNELS, COMMANDS, NORMALIZER, orders_topic, replies_topic
 from streams.deciding.external_refs import NewRef, write_refs
 from tests.support.stack import environment_of
 from tierline import bootstrap
@@ -124,6 +125,16 @@ class NormalizerBench:
         """The replies to ``channel`` so far."""
         return self.records(replies_topic(channel).name)
 
+    def told(self, channel: str) -> list[str]:
+        """The outcomes that ``channel`` was told so far."""
+        return [json.loads(record.value or b"")["outcome"] for record in self.replies(channel)]
+
+    def held(self) -> int:
+        """How many records wait in the store."""
+        with connect(self.settings.database_url, "bench") as connection:
+            [count] = connection.execute("SELECT count(*) FROM deadletter.held_record").fetchone() or (0,)
+        return int(count)
+
     def orders(self, channel: str) -> set[Origin]:
         """The places of every order record of ``channel``."""
         topic = orders_topic(channel).name
@@ -131,7 +142,7 @@ class NormalizerBench:
 
     def ended(self) -> set[Origin]:
         """The order records that have a command or a dead letter."""
-        return set(self.accepted()) | {d.origin for c in ("portal", "partner") for d in self.dead(c)}
+        return set(self.accepted()) | {d.origin for c in CHANNELS for d in self.dead(c)}
 
     def positions(self) -> dict[tuple[str, int], int]:
         """The saved position of every partition."""
@@ -143,17 +154,18 @@ class NormalizerBench:
 
     def ends(self) -> dict[tuple[str, int], int]:
         """The end of every order partition."""
-        topics = [orders_topic(channel).name for channel in ("portal", "partner")]
+        topics = [orders_topic(channel).name for channel in CHANNELS]
         places = [(t, p) for t in topics for p in range(self.settings.kafka.partitions)]
         return {(topic, p): self._range(topic, p)[1] for topic, p in places}
 
     def _range(self, topic: str, partition: int) -> tuple[int, int]:
         return BROKER(self._log.log_range, topic, partition)  # a new topic has no leader for a moment
 
-    def wait_until_all_ended(self, seconds: float = 60) -> None:
-        """Until the saved positions are at the ends of the order topics."""
+    def wait_until_all_ended(self, seconds: float = 60, *, held: int = 0) -> None:
+        """Until the saved positions are at the ends of the order topics, and ``held`` records wait."""
         ends = self.ends()
         wait_for(lambda: self.positions() == ends, f"positions {self.positions()} to reach {ends}", seconds)
+        wait_for(lambda: self.held() == held, f"{self.held()} held records to become {held}", seconds)
 
     def execute(self, statement: str, *values: object) -> None:
         """Run one statement on the test's database."""

@@ -13,6 +13,7 @@ from tierline.cli import (
     dlq,
     doctor,
     down,
+    holds,
     import_subscriptions,
     load,
     orders,
@@ -59,6 +60,7 @@ app.command("quote")(quote.quote)
 app.command("calendar")(calendar.calendar)
 app.add_typer(catalog.catalog_app, name="catalog")
 app.add_typer(checkpoint.app, name="checkpoint")
+app.add_typer(holds.app, name="holds")
 app.add_typer(import_subscriptions.app, name="import")
 app.add_typer(orders.app, name="orders")
 app.add_typer(dlq.app, name="dlq")

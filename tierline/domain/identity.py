@@ -61,6 +61,11 @@ def dead_letter_id_of(group: str, topic: str, partition: int, offset: int, inten
     return uuid_of("dead-letter", group, topic, str(partition), str(offset), str(intent_index))
 
 
+def hold_id_of(group: str, topic: str, partition: int, key: str) -> str:
+    """The hold of one key by ``group``; ``key`` is its text form, the same for every hold of that key."""
+    return uuid_of("hold", group, topic, str(partition), key)
+
+
 def reply_id_of(topic: str, partition: int, offset: int, intent_index: int, outcome: str) -> str:
     """Identity of a reply: one per intent and outcome, so a repeat is recognised."""
     return uuid_of("reply", topic, str(partition), str(offset), str(intent_index), outcome)

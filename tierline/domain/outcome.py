@@ -25,14 +25,6 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """The intent waits, in order, for what is missing."""
-
-    dead_letter_class: DeadLetterClass
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
 class Dead:
     """The intent cannot be decided: class, stable code, path of the offending field, redacted detail.
 
@@ -46,10 +38,24 @@ class Dead:
 
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
-    """Nothing was asked; the reason is stored."""
+class Held:
+    """The intent waits, in order, for what is missing. ``cause``: what it is called if that never comes."""
 
-    reason: str
+    cause: Dead
+
+
+class SkipReason(StrEnum):
+    """Why an intent is let go without a decision. Stable names; never renamed, never reused."""
+
+    DISCARDED = "DISCARDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The intent is let go on purpose, and that is stored. ``detail``: the words of whoever decided it."""
+
+    reason: SkipReason
+    detail: str
 
 
 Outcome = Accepted | Held | Dead | Skipped

@@ -35,6 +35,15 @@ CRASH_POINTS = frozenset(
         "normalizer.after_dead_letter",
         "normalizer.after_acknowledgement",
         "normalizer.after_progress",
+        "normalizer.before_progress_commit",
+        "normalizer.before_hold_commit",
+        "normalizer.after_hold_commit",
+        "normalizer.after_held_reply",
+        "normalizer.after_hold_load",
+        "normalizer.after_release_begun",
+        "normalizer.after_release_sent",
+        "normalizer.after_release_settled",
+        "normalizer.after_removal",
     }
 )
 

@@ -24,3 +24,14 @@ class PositionOutsideLog(Exception):
     Retention removed records that were never processed, or the topic was made anew. Restore the topic, or
     set ``oms.lease.next_offset`` of that consumer to where it shall continue; nothing is skipped silently.
     """
+
+
+class LookUpFailed(Exception):
+    """A look-up failed for what was asked, while the store is there; ``reason`` is a code (SQLSTATE).
+
+    Try again shortly; then it is held against the record that asked, as class ``dependency``.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

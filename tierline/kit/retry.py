@@ -12,9 +12,16 @@ from dataclasses import dataclass
 
 import psycopg
 from confluent_kafka import KafkaException
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    stop_before_delay,
+    wait_random_exponential,
+)
 
-from tierline.kit.errors import Unavailable
+from tierline.kit.errors import LookUpFailed, Unavailable
 
 BROKER = Retrying(
     retry=retry_if_exception_type((KafkaException, Unavailable)),
@@ -39,6 +46,14 @@ REGISTRY = Retrying(
     reraise=True,
 )
 """One call to the schema registry: up to 10 s, then the error."""
+
+LOOK_UP = AsyncRetrying(
+    retry=retry_if_exception_type(LookUpFailed),
+    wait=wait_random_exponential(multiplier=0.02, max=0.3),
+    stop=stop_before_delay(1),
+    reraise=True,
+)
+"""The look-ups of one batch: up to 1 s together, then the failure."""
 
 
 @dataclass(frozen=True, slots=True)

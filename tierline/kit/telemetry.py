@@ -48,6 +48,11 @@ class Metrics:
             "oms_partition_closed", "1: kept closed because store and topic disagree. Page."
         )
         self.stalled = self._per_partition("oms_partition_stalled", "1: stopped by a bug. Page.")
+        self.standing_still = self._per_partition(
+            "oms_partition_standing_still", "1: reads no further, because nothing more of it may be held."
+        )
+        self.key_holds = self._per_channel("oms_key_holds", "Keys whose records wait in order.")
+        self.held_records = self._per_channel("oms_held_records", "Records that wait in order.")
         self.build_info = Gauge(
             "oms_build_info", "The version that runs.", ["version", "worker"], registry=self.registry
         )
@@ -62,6 +67,9 @@ class Metrics:
 
     def _seconds(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, ["stage"], registry=self.registry, buckets=_SECONDS)
+
+    def _per_channel(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, ["channel"], registry=self.registry)
 
     def _per_partition(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, ["consumer", "topic", "partition"], registry=self.registry)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 
+from schemas.topics import NORMALIZER
 from tierline.verify.checkpoints import VerifierKey, checkpoints_agree, notes_in_file
 from tierline.verify.evidence import Evidence, Finding, SignedNote
 from tierline.verify.folds import judge_read_models
@@ -19,6 +20,7 @@ from tierline.verify.reading import (
     published_checkpoints,
     read_chains,
     read_evidence,
+    read_held,
 )
 from tierline.verify.waiting import ProgressReader, Remaining, wait_until_finished
 
@@ -69,11 +71,14 @@ def check(target: Target, wait_s: float = 0.0) -> Report:
     """
     with psycopg.connect(target.database_url, application_name="tierline-verify") as connection:
         _wait(target, connection, wait_s)
+        held = read_held(connection)
         reader = TopicReader(target.bootstrap_servers, target.topic_prefix)
         evidence = read_evidence(reader, connection)
         evidence.checkpoints = [*published_checkpoints(reader), *_kept_checkpoints(target)]
         connection.rollback()
         _wait(target, connection, 0)
+        if held != evidence.held:
+            raise StillRunning([Remaining(NORMALIZER, "held records", 0, len(held))])
     if not evidence.raw and not evidence.topic:
         raise EvidenceMissing("nothing to verify: no order was published and no event was recorded")
     return report_on(evidence, target)
@@ -101,7 +106,7 @@ def report_on(evidence: Evidence, target: Target) -> Report:
         findings=[*judge(evidence), _checkpoints(evidence, target), *judge_read_models(evidence)],
         records=len(evidence.raw),
         events=sum(map(len, settled.values())),
-        tallies=tally_by_channel(settled, evidence.dead_letters),
+        tallies=tally_by_channel(settled, evidence),
     )
 
 

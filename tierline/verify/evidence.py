@@ -88,6 +88,28 @@ class SignedNote:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class HeldRecord:
+    """One row of ``deadletter.held_record``: the intents of a record that wait, and the bytes it keeps."""
+
+    place: Place
+    intents: tuple[int, ...]
+    intent_count: int
+    dead_letter_class: str
+    code: str
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedIntent:
+    """One row of ``deadletter.skipped``."""
+
+    intent: Intent
+    intent_count: int
+    reason: str
+
+
 @dataclass(slots=True)
 class Evidence:
     """Everything that was read, with the table rows of the read models as dictionaries by column."""
@@ -97,6 +119,8 @@ class Evidence:
     topic: Sequence[TopicEvent] = ()
     store: Sequence[StoredEvent] = ()
     dead_letters: Sequence[DeadLetter] = ()
+    held: Sequence[HeldRecord] = ()
+    skipped: Sequence[SkippedIntent] = ()
     captures: Mapping[str, int] = field(default_factory=dict)
     read_models: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     checkpoints: Sequence[SignedNote] = ()

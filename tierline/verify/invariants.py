@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tierline.verify.evidence import (
-    DeadLetter,
     Evidence,
     Finding,
     Intent,
@@ -167,8 +166,8 @@ def store_equals_topic(store: Sequence[StoredEvent], settled: Mapping[int, Seque
 
 
 def every_intent_has_one_outcome(evidence: Evidence, settled: Mapping[int, Sequence[TopicEvent]]) -> Finding:
-    """Each intent of each raw record ends in one decision or one dead letter, never in both or neither."""
-    outcomes, counts = _outcomes(settled, evidence.dead_letters)
+    """Each intent of each raw record is decided, held, dead or skipped: one of these, and once."""
+    outcomes, counts = _outcomes(settled, evidence)
 
     def offences() -> Iterator[str]:
         published = {record.place for record in evidence.raw}
@@ -194,7 +193,7 @@ def every_intent_has_one_outcome(evidence: Evidence, settled: Mapping[int, Seque
 
 
 def _outcomes(
-    settled: Mapping[int, Sequence[TopicEvent]], dead_letters: Iterable[DeadLetter]
+    settled: Mapping[int, Sequence[TopicEvent]], evidence: Evidence
 ) -> tuple[dict[Intent, list[str]], dict[Place, set[int]]]:
     outcomes: dict[Intent, list[str]] = defaultdict(list)
     counts: dict[Place, set[int]] = defaultdict(set)
@@ -204,10 +203,17 @@ def _outcomes(
             if event.envelope["decision_index"] == 0 and is_raw(origin.topic):
                 outcomes[Intent(origin, event.envelope["intent_index"])].append(f"decision {event.place}")
                 counts[origin].add(event.envelope["intent_count"])
-    for letter in {letter.id: letter for letter in dead_letters}.values():
+    for letter in {letter.id: letter for letter in evidence.dead_letters}.values():
         if is_raw(letter.intent.place.topic):
             outcomes[letter.intent].append(f"dead letter {letter.place}")
             counts[letter.intent.place].add(letter.intent_count)
+    for record in evidence.held:
+        counts[record.place].add(record.intent_count)
+        for index in record.intents:
+            outcomes[Intent(record.place, index)].append("held")
+    for skipped in evidence.skipped:
+        counts[skipped.intent.place].add(skipped.intent_count)
+        outcomes[skipped.intent].append(f"skipped {skipped.reason}")
     return outcomes, counts
 
 
@@ -277,6 +283,21 @@ def dead_letters_keep_their_bytes(evidence: Evidence) -> Finding:
     return finding("dead letters keep key and bytes", len(evidence.dead_letters), offences())
 
 
+def held_records_keep_their_bytes(evidence: Evidence) -> Finding:
+    """A held record is the record that was published, byte for byte."""
+    sources = {record.place: record for record in evidence.raw}
+
+    def offences() -> Iterator[str]:
+        for held in evidence.held:
+            source = sources.get(held.place)
+            if source is None:
+                yield f"{held.place}: is held, but no such record was published"
+            elif (source.key, source.value) != (held.key, held.value):
+                yield f"{held.place}: key or bytes of the held record differ from the published one"
+
+    return finding("held records keep key and bytes", len(evidence.held), offences())
+
+
 def judge(evidence: Evidence) -> list[Finding]:
     """Every invariant of log, store, intents and dead letters; the read models are judged in ``folds``."""
     settled = settle(evidence.topic)
@@ -292,4 +313,5 @@ def judge(evidence: Evidence) -> list[Finding]:
         decisions_are_whole(settled),
         store_equals_topic(evidence.store, settled),
         dead_letters_keep_their_bytes(evidence),
+        held_records_keep_their_bytes(evidence),
     ]

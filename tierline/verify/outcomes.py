@@ -1,4 +1,4 @@
-"""Counts how each intent ended, from the events and dead letters alone."""
+"""Counts how each intent ended, from events, dead letters, held records and skips alone."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tierline.verify.evidence import DeadLetter, Place, TopicEvent
+from tierline.verify.evidence import Evidence, Place, TopicEvent
 from tierline.verify.invariants import is_raw
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one channel, or of all: intents by how they ended, and what became of the accepted ones."""
+    """Counts of one channel, or of all: intents by how they ended, and what became of the accepted ones.
+
+    ``held`` counts orders that the decider holds and intents whose record waits (``why_held``).
+    """
 
     accepted: int = 0
     rejected: int = 0
     duplicates: int = 0
     held: int = 0
     dead_lettered: int = 0
+    skipped: int = 0
     validated: int = 0
     completed: int = 0
     failed: int = 0
@@ -27,17 +31,16 @@ class Tally:
     tier_changes: int = 0
     why_rejected: Counter[str] = field(default_factory=Counter)
     why_dead: Counter[str] = field(default_factory=Counter)
+    why_held: Counter[str] = field(default_factory=Counter)
 
     @property
     def outcomes(self) -> int:
         """Intents that have an outcome."""
         settled = self.accepted + self.rejected + self.duplicates
-        return settled + self.held + self.dead_lettered + self.validated
+        return settled + self.held + self.dead_lettered + self.skipped + self.validated
 
 
-def tally_by_channel(
-    settled: Mapping[int, Sequence[TopicEvent]], dead_letters: Iterable[DeadLetter]
-) -> dict[str, Tally]:
+def tally_by_channel(settled: Mapping[int, Sequence[TopicEvent]], evidence: Evidence) -> dict[str, Tally]:
     """One tally per channel that published something."""
     tallies: dict[str, Tally] = defaultdict(Tally)
     channel_of: dict[str, str] = {}
@@ -50,11 +53,18 @@ def tally_by_channel(
             channel_of.update({e["order_id"]: e["channel"] for e in decision if e["type"] == "OrderReceived"})
         for event in decision:
             _count_ending(tallies, channel_of, event)
-    for letter in {letter.id: letter for letter in dead_letters}.values():
+    for letter in {letter.id: letter for letter in evidence.dead_letters}.values():
         if is_raw(letter.intent.place.topic):
             tally = tallies[letter.intent.place.topic.split(".")[1]]
             tally.dead_lettered += 1
             tally.why_dead[f"{letter.dead_letter_class} {letter.code}"] += 1
+    for record in evidence.held:
+        tally = tallies[record.place.topic.split(".")[1]]
+        tally.held += len(record.intents)
+        tally.why_held[f"{record.dead_letter_class} {record.code}"] += len(record.intents)
+    for skipped in evidence.skipped:
+        tally = tallies[skipped.intent.place.topic.split(".")[1]]
+        tally.skipped += 1
     return dict(tallies)
 
 

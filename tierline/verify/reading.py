@@ -17,10 +17,12 @@ from schemas.topics import CHANNELS, CHECKPOINTS, COMMANDS, EVENTS, Topic, order
 from tierline.verify.evidence import (
     DeadLetter,
     Evidence,
+    HeldRecord,
     Intent,
     Place,
     RawRecord,
     SignedNote,
+    SkippedIntent,
     StoredEvent,
     TopicEvent,
 )
@@ -152,6 +154,8 @@ def read_evidence(reader: TopicReader, connection: psycopg.Connection[Any]) -> E
         topic=[_event(read, decoder) for read in reader.read(EVENTS)],
         store=list(_store(connection)),
         dead_letters=dead_letters,
+        held=read_held(connection),
+        skipped=_skipped(connection),
         captures=dict(
             connection.execute("SELECT payment_id::text, captures FROM sandbox.payment").fetchall()
         ),
@@ -227,6 +231,22 @@ def _store(connection: psycopg.Connection[Any]) -> Iterable[StoredEvent]:
         )
         for row in cursor:
             yield StoredEvent(*row)
+
+
+def read_held(connection: psycopg.Connection[Any]) -> list[HeldRecord]:
+    """Every record that waits, with its bytes."""
+    rows = connection.execute(
+        'SELECT topic, partition, "offset", intents, intent_count, class, code, key, value'
+        " FROM deadletter.held_record ORDER BY 1, 2, 3"
+    ).fetchall()
+    return [HeldRecord(Place(*row[:3]), tuple(row[3]), *row[4:]) for row in rows]
+
+
+def _skipped(connection: psycopg.Connection[Any]) -> list[SkippedIntent]:
+    rows = connection.execute(
+        'SELECT topic, partition, "offset", intent_index, intent_count, reason FROM deadletter.skipped'
+    ).fetchall()
+    return [SkippedIntent(Intent(Place(*row[:3]), row[3]), *row[4:]) for row in rows]
 
 
 def _rows(connection: psycopg.Connection[Any], name: str, order: str) -> list[dict[str, Any]]:

@@ -23,6 +23,14 @@ PATIENTLY = Retrying(
 )
 """A broker that is just starting answers "not the leader" for a moment."""
 LOOKED_BACK = 50
+_LEAVING = """
+SELECT consumer, topic, partition, count(*)
+  FROM deadletter.held_record AS held
+ WHERE released_at IS NOT NULL
+    OR EXISTS (SELECT FROM deadletter.skipped AS s WHERE (s.consumer, s.topic, s.partition, s."offset")
+                   = (held.consumer, held.topic, held.partition, held."offset"))
+ GROUP BY 1, 2, 3
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,14 @@ class ProgressReader:
 
     def remaining(self) -> list[Remaining]:
         """What is still to be done, upstream first; empty when all have finished."""
-        return [*self._unread(), *self._unpublished()]
+        return [*self._unread(), *self._on_its_way(), *self._unpublished()]
+
+    def _on_its_way(self) -> Iterator[Remaining]:
+        """Held records that are being released or discarded: a moment later they are held no more."""
+        rows = self._connection.execute(_LEAVING).fetchall()
+        self._connection.rollback()
+        for consumer, topic, partition, records in rows:
+            yield Remaining(consumer, topic, partition, records)
 
     def _unread(self) -> Iterator[Remaining]:
         reached = self._leases("next_offset")

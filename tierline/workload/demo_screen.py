@@ -18,6 +18,7 @@ COLUMNS = (
     ("rejected", "rejected"),
     ("duplicates", "duplicate"),
     ("held", "held"),
+    ("skipped", "skipped"),
     ("dead_lettered", "dead"),
 )
 PERCENTILES = ("p50", "p95", "p99")
@@ -114,6 +115,7 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
         ),
     )
     yield from _reasons("why rejected", summary.why_rejected)
+    yield from _reasons("why held", summary.why_held)
     yield from _reasons("why dead", summary.why_dead)
     verdict = f"LOST {summary.lost}" if summary.lost else "nothing lost"
     yield (

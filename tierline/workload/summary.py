@@ -13,7 +13,8 @@ from tierline.workload.percentiles import summary_ms
 from tierline.workload.records import SampleRecord
 from tierline.workload.visibility import VisibleTier
 
-COUNTS = ("accepted", "completed", "failed", "superseded", "rejected", "duplicates", "held", "dead_lettered")
+OUTCOMES = ("accepted", "rejected", "duplicates", "held", "skipped", "dead_lettered")
+COUNTS = (*OUTCOMES, "completed", "failed", "superseded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,13 @@ class Summary:
     seconds_to_first_result: float | None
     why_rejected: Counter[str]
     why_dead: Counter[str]
+    why_held: Counter[str]
     report: Report
 
     @property
     def lost(self) -> int:
         """Intents that were published and have no outcome."""
-        return self.published - sum(
-            self.totals[kind] for kind in ("accepted", "rejected", "duplicates", "held", "dead_lettered")
-        )
+        return self.published - sum(self.totals[kind] for kind in OUTCOMES)
 
     def as_json(self) -> dict[str, Any]:
         """The content of ``summary.json``."""
@@ -48,6 +48,7 @@ class Summary:
             "seconds_to_first_result": self.seconds_to_first_result,
             "per_channel": {name: dict(row) for name, row in self.per_channel.items()},
             "why_rejected": dict(self.why_rejected.most_common()),
+            "why_held": dict(self.why_held.most_common()),
             "why_dead": dict(self.why_dead.most_common()),
             "verify": {finding.invariant: finding.broken for finding in self.report.findings},
         }
@@ -72,6 +73,7 @@ def summarise(
         latency_ms=summary_ms([tier.latency_ms for tier in tiers]),
         seconds_to_first_result=None if first is None else round((first - started_ms) / 1000, 1),
         why_rejected=sum((t.why_rejected for t in report.tallies.values()), Counter()),
+        why_held=sum((t.why_held for t in report.tallies.values()), Counter()),
         why_dead=sum((t.why_dead for t in report.tallies.values()), Counter()),
         report=report,
     )

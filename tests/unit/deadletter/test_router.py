@@ -10,12 +10,13 @@ from typing import NoReturn
 import pytest
 
 from deadletter.envelope import DeadLetter, Stage
+from deadletter.held import HeldRecord, SkippedRow
 from deadletter.ports import Answered, Refusal
-from deadletter.router import AcceptedIntent, DeadIntent, Ending, Router
+from deadletter.router import AcceptedIntent, DeadIntent, Ending, HeldIntent, Router, SkippedIntent
 from deadletter.verdicts import Verdict
 from schemas.topics import NORMALIZER
 from tierline.domain.commands import Origin
-from tierline.domain.outcome import Accepted, Dead, DeadLetterClass
+from tierline.domain.outcome import Accepted, Dead, DeadLetterClass, Held, Skipped, SkipReason
 from tierline.kit.records import Message, Record
 from tierline.kit.telemetry import Metrics
 
@@ -40,9 +41,16 @@ class World:
         self.given_up: set[str] = set()
         self.writes: list[int] = []
         self.settled: list[str] = []
+        self.kept: list[HeldRecord] = []
+        self.let_go: list[SkippedRow] = []
         self.metrics = Metrics()
         self.router = Router(
-            outlet=self, verdicts=self, answer=self.reply, fail=self.fail, metrics=self.metrics
+            outlet=self,
+            verdicts=self,
+            keeper=self,
+            answer=self.reply,
+            fail=self.fail,
+            metrics=self.metrics,
         )
 
     def send(self, message: Message, answered: Answered) -> None:
@@ -55,6 +63,14 @@ class World:
             None if v.dead_letter_id in self.given_up else self.stored.setdefault(v.dead_letter_id, v)
             for v in verdicts
         ]
+
+    def keep(self, held: HeldRecord, settled: Callable[[], None]) -> None:
+        self.kept.append(held)
+        settled()
+
+    def skip(self, row: SkippedRow, settled: Callable[[], None]) -> None:
+        self.let_go.append(row)
+        settled()
 
     def reply(self, letter: DeadLetter, source: str, reference: str | None) -> Message:
         return Message("orders.portal.replies.v1", letter.record.key, f"{source} {reference}".encode())
@@ -255,3 +271,44 @@ def test_a_refused_stand_in_ends_the_process() -> None:
             world.sent[2][1](TOO_LARGE)
 
     in_world(story)
+
+
+HELD = HeldRecord(
+    record=RECORD, hold_key=(RECORD.topic, 1, b"k"), channel="portal", source="main", reference="r-1",
+    intents=(0, 1), intent_count=2, cause=CONTRACT, waits_for=("sub_9",), held_at=0, next_attempt_at=1,
+)  # fmt: skip
+
+
+def test_a_held_intent_is_kept_and_nothing_is_sent() -> None:
+    """Its channel is told when the hold is durable, not before."""
+    world = World()
+    for _ in HELD.intents:
+        world.router.route(HeldIntent(Held(CONTRACT), HELD, lambda: world.settled.append("held")))
+    assert ([HELD, HELD], ["held", "held"], []) == (world.kept, world.settled, world.topics)
+
+
+def test_a_skipped_intent_is_stored_with_its_reason() -> None:
+    """And nothing else happens."""
+    world = World()
+    row = SkippedRow((RECORD.topic, 1, 5), 0, 1, SkipReason.DISCARDED, "INC-1")
+    skipped = Skipped(SkipReason.DISCARDED, "INC-1")
+    world.router.route(SkippedIntent(skipped, row, lambda: world.settled.append("skipped")))
+    assert ([row], ["skipped"], []) == (world.let_go, world.settled, world.topics)
+
+
+def test_what_is_told_is_told_when_every_reply_is_acknowledged() -> None:
+    """A refused one ends the process."""
+    world = World()
+    replies = [
+        Message("orders.portal.replies.v1", None, b"1"),
+        Message("orders.portal.replies.v1", None, b"2"),
+    ]
+    world.router.tell(replies, lambda: world.settled.append("told"))
+    (_, first), (_, second) = world.sent
+    first(None)
+    assert [] == world.settled
+    second(None)
+    assert ["told"] == world.settled
+    world.router.tell(replies, lambda: world.settled.append("never"))
+    with pytest.raises(ProcessEnded):
+        world.sent[-1][1](BROKEN)

@@ -14,7 +14,6 @@ from schemas.topics import NORMALIZER
 from streams.transport import Batch
 from tests.support.intake_world import (
     COMMANDS,
-    NOW_MS,
     PARTNER,
     PORTAL,
     WAIT_MS,
@@ -128,22 +127,6 @@ def test_an_unknown_account_waits_and_goes_as_soon_as_it_is_known() -> None:
     in_intake(story)
 
 
-def test_an_account_that_stays_unknown_is_dead_at_the_end_of_the_wait() -> None:
-    """Class, code, exhausted; the channel is told that trying again later can help."""
-
-    async def story(world: IntakeWorld) -> None:
-        await world.take(world.record(portal_order("r-1", "sub_9"), key=b"sub_9"))
-        await world.pass_time(WAIT_MS)
-        assert ([(0, "unknown_account", "UNKNOWN_REFERENCE")], 1) == (world.dead(), world.position())
-        [letter] = [m for m in world.messages if m.topic.endswith(".dlq")]
-        headers = dict(letter.headers)
-        assert (b"true", b"context") == (headers["oms.dlq.exhausted"], headers["oms.dlq.stage"])
-        [reply] = world.replies()
-        assert (True, "r-1", NOW_MS - 5) == (reply["retry"], reply["reference"], reply["received_at"])
-
-    in_intake(story)
-
-
 def test_the_store_is_asked_again_before_an_account_is_called_unknown() -> None:
     """A message that got lost must not cost an order."""
 
@@ -229,51 +212,6 @@ def test_without_a_record_key_the_reference_orders() -> None:
     in_intake(story)
 
 
-def test_a_follower_goes_when_its_head_is_dead() -> None:
-    """A dead letter does not stop its key."""
-
-    async def story(world: IntakeWorld) -> None:
-        await world.take(
-            world.record(portal_order("r-1", "sub_9"), key=b"k"),
-            world.record(portal_order("r-2", "sub_1"), key=b"k"),
-        )
-        await world.pass_time(WAIT_MS)
-        assert ([1], [0]) == (world.command_offsets(), [offset for offset, _, _ in world.dead()])
-
-    in_intake(story)
-
-
-def test_a_follower_that_came_later_has_its_own_full_wait() -> None:
-    """Its time does not begin with that of its head."""
-
-    async def story(world: IntakeWorld) -> None:
-        await world.take(world.record(portal_order("r-1", "sub_9"), key=b"k"))
-        await world.pass_time(WAIT_MS // 2)
-        await world.take(world.record(portal_order("r-2", "sub_9"), key=b"k"))
-        await world.pass_time(WAIT_MS // 2)
-        assert ([0], 1) == ([offset for offset, _, _ in world.dead()], world.intake.parked)
-        await world.pass_time(WAIT_MS // 2)
-        assert [0, 1] == [offset for offset, _, _ in world.dead()]
-
-    in_intake(story)
-
-
-def test_a_record_is_decided_as_a_whole() -> None:
-    """No command of it goes while one of its accounts may still appear."""
-
-    async def story(world: IntakeWorld) -> None:
-        await world.take(world.record(partner_order("sub_1", "sub_9"), topic=PARTNER))
-        assert ([], 1) == (world.command_offsets(), world.intake.parked)
-        await world.pass_time(WAIT_MS)
-        assert (1, [(0, "unknown_account", "UNKNOWN_REFERENCE")], 1) == (
-            len(world.on(COMMANDS)),
-            world.dead(),
-            world.position(PARTNER),
-        )
-
-    in_intake(story)
-
-
 def a_verdict(offset: int, index: int = 0, count: int = 1, topic: str = PORTAL) -> Verdict:
     dead = Dead(DeadLetterClass.UNKNOWN_ACCOUNT, "UNKNOWN_REFERENCE", None, "Nobody knew it.")
     identity = dead_letter_id_of(NORMALIZER, topic, 0, offset, index)
@@ -332,9 +270,9 @@ def test_a_bug_that_one_record_meets_is_that_records_dead_letter(
         poison = world.record(portal_order("r-1", "sub_1"))
         match stage:
             case "decode":
-                monkeypatch.setattr("streams.normalizing.intake.read_intents", broken)
+                monkeypatch.setattr("streams.normalizing.concluding.read_intents", broken)
             case "context":
-                monkeypatch.setattr("streams.normalizing.intake.resolve_record", broken)
+                monkeypatch.setattr("streams.normalizing.concluding.resolve_record", broken)
             case _:
                 world.command = broken
         await world.take(poison)

@@ -1,0 +1,266 @@
+"""What becomes of one record: it is read, and each of its intents gets its ending, which the router makes
+real.
+
+The same handler serves records that arrive and records that were held: reading is pure, and nothing happens
+to a record before all its intents can end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from deadletter.classify import PARKING
+from deadletter.envelope import Stage
+from deadletter.held import HeldRecord, HoldKey
+from deadletter.router import DeadIntent, Router
+from deadletter.verdicts import Verdict
+from streams.normalizing.endings import Endings, Fault, fault_of, fault_of_bug
+from streams.normalizing.intake_metrics import ACCEPTED, DEAD, HELD, IntakeMetrics
+from streams.normalizing.normalize import Framed
+from streams.normalizing.progress import Settling
+from streams.normalizing.resolve import (
+    Resolution,
+    Resolved,
+    Rows,
+    Unknown,
+    references,
+    resolve_record,
+    unknown_account,
+)
+from streams.pipeline import Channel, read_intents
+from streams.reading.intent import Intent, PlanNames, Reading, Unreadable
+from streams.reading.refusal import Code, dead
+from tierline.domain.outcome import Dead
+from tierline.kit.records import Record
+
+_log = structlog.get_logger(__name__)
+
+Understood = Reading | Unreadable | Fault
+"""What was read in a record; a Fault where reading it met a bug."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """A record that was read. ``stored``: the verdicts of an earlier delivery, by intent index.
+
+    ``held``: it was held, and these are its intents that still wait.
+    """
+
+    record: Record
+    channel: str
+    intents: tuple[Intent, ...]
+    batch: Settling
+    stored: Mapping[int, Verdict] = field(default_factory=dict)
+    held: HeldRecord | None = None
+
+    @property
+    def undecided(self) -> tuple[Intent, ...]:
+        """The intents without a verdict."""
+        if not self.stored:
+            return self.intents
+        return tuple(i for i in self.intents if i.intent_index not in self.stored)
+
+    @property
+    def key(self) -> HoldKey:
+        """What orders it among the records of its partition."""
+        record, first = self.record, self.intents[0]
+        own = record.key
+        if own is None:
+            return record.topic, record.partition, first.subscription_ref or first.account_ref or ""
+        return record.topic, record.partition, own
+
+
+class Concluder:
+    """Reads records and ends their intents. ``channels``: by topic."""
+
+    def __init__(
+        self,
+        *,
+        channels: Mapping[str, tuple[Channel, PlanNames]],
+        command: Callable[[Intent, Resolved], Framed],
+        router: Router,
+        endings: Endings,
+        metrics: IntakeMetrics,
+    ) -> None:
+        self._channels = channels
+        self._command = command
+        self._router = router
+        self._endings = endings
+        self._metrics = metrics
+        self._verdicts: dict[tuple[str, int, int], dict[int, Verdict]] = {}
+
+    def remember(self, verdicts: Iterable[Verdict]) -> None:
+        """Verdicts on records that will be delivered, or released, again."""
+        for verdict in verdicts:
+            place = (verdict.topic, verdict.partition, verdict.offset)
+            self._verdicts.setdefault(place, {})[verdict.intent_index] = verdict
+
+    def forget_verdicts(self, keep: Callable[[tuple[str, int]], bool]) -> None:
+        """Forget the verdicts on records of partitions that ``keep`` does not want."""
+        self._verdicts = {place: v for place, v in self._verdicts.items() if keep(place[:2])}
+
+    def was_given_up(self, held: HeldRecord) -> bool:
+        """Whether the wait of a held record ended in a verdict already."""
+        return any(v.dead.dead_letter_class in PARKING for v in self._verdicts.get(held.place, {}).values())
+
+    # --- read ---------------------------------------------------------------------------------------------
+
+    def understand(self, record: Record) -> Understood:
+        """What ``record`` says; nothing happens."""
+        channel, plans = self._channels[record.topic]
+        try:
+            return read_intents(channel, record, plans)
+        except Exception as error:  # noqa: BLE001 - a bug of ours is this record's dead letter, not a standstill
+            return self._bug(record, error, Stage.DECODE)
+
+    def work(
+        self, record: Record, understood: Understood, batch: Settling, held: HeldRecord | None = None
+    ) -> Work | None:
+        """The record as work; None when reading it was its end."""
+        channel = self._channels[record.topic][0].name
+        match understood:
+            case Fault():
+                self._end_dead(channel, self._endings.unread(record, channel, understood, batch))
+            case Unreadable():
+                self._end_dead(channel, self._endings.unreadable(record, channel, understood, batch))
+            case Reading():
+                return self._work(channel, record, understood, batch, held)
+        return None
+
+    def _work(
+        self, channel: str, record: Record, reading: Reading, batch: Settling, held: HeldRecord | None
+    ) -> Work | None:
+        self._metrics.read(channel, unknown_fields=reading.unknown_fields, strict=reading.strict)
+        intents = reading.intents if held is None else waiting_intents(reading, held)
+        stored = (
+            self._verdicts.get((record.topic, record.partition, record.offset)) if self._verdicts else None
+        )
+        if stored is None:
+            if len(intents) > 1:
+                batch.expect(len(intents) - 1)
+            return Work(record, channel, intents, batch, held=held)
+        if any(verdict.intent_count != len(reading.intents) for verdict in stored.values()):
+            # It was another number of intents then: what was said about them stands for the whole record.
+            batch.expect(len(stored) - 1)
+            for verdict in stored.values():
+                self._end_dead(channel, self._endings.stored(record, channel, verdict, None, batch))
+            return None
+        batch.expect(len(intents) - 1)
+        indexes = {intent.intent_index for intent in intents}
+        return Work(record, channel, intents, batch, {i: v for i, v in stored.items() if i in indexes}, held)
+
+    # --- conclude -----------------------------------------------------------------------------------------
+
+    def conclude(self, work: Work, rows: Rows, *, wait_over: bool) -> bool:
+        """End every intent of ``work``. False, and nothing has happened, when it has to wait."""
+        intents = work.undecided
+        try:
+            resolutions = resolve_record(intents, rows)
+        except Exception as error:  # noqa: BLE001 - as in understand
+            fault = self._bug(work.record, error, Stage.CONTEXT)
+            for intent in intents:
+                self._end_fault(work, intent, fault)
+        else:
+            if not wait_over and any(isinstance(resolution, Unknown) for resolution in resolutions):
+                return False
+            for intent, resolution in zip(intents, resolutions, strict=True):
+                self._end(work, intent, resolution)
+        self._end_stored(work)
+        return True
+
+    def give_up(self, work: Work, cause: Dead) -> None:
+        """The wait is over and ``cause`` is why: every undecided intent of ``work`` is dead."""
+        for intent in work.undecided:
+            self._end_fault(work, intent, fault_of(cause))
+        self._end_stored(work)
+
+    def hold(self, work: Work, held: HeldRecord) -> None:
+        """Let every undecided intent of ``work`` wait as part of ``held``."""
+        for _ in held.intents:
+            self._metrics.ended(work.channel, HELD)
+            self._router.route(self._endings.held(held, work.batch))
+        self._end_stored(work)
+
+    def _end(self, work: Work, intent: Intent, resolution: Resolution) -> None:
+        match resolution:
+            case Resolved():
+                self._accept(work, intent, resolution)
+            case Unknown():
+                self._end_fault(work, intent, fault_of(unknown_account(intent)))
+            case refused:
+                self._end_fault(work, intent, fault_of(refused, Stage.CONTEXT))
+
+    def _accept(self, work: Work, intent: Intent, resolved: Resolved) -> None:
+        try:
+            framed = self._command(intent, resolved)
+        except Exception as error:  # noqa: BLE001 - as in understand
+            self._end_fault(work, intent, self._bug(work.record, error, Stage.ENCODE))
+        else:
+            self._metrics.ended(work.channel, ACCEPTED)
+            self._router.route(self._endings.accepted(work.record, intent, framed, work.batch))
+
+    def end_stored(self, work: Work) -> None:
+        """Call dead again what was; the other intents of ``work`` wait already, and that is stored."""
+        for _ in work.undecided:
+            work.batch.settle()
+        self._end_stored(work)
+
+    def _end_stored(self, work: Work) -> None:
+        if not work.stored:
+            return
+        intents = {intent.intent_index: intent for intent in work.intents}
+        for index, verdict in work.stored.items():
+            ending = self._endings.stored(work.record, work.channel, verdict, intents[index], work.batch)
+            self._end_dead(work.channel, ending)
+
+    def _end_fault(self, work: Work, intent: Intent, fault: Fault) -> None:
+        if work.held is not None:
+            fault = replace(fault, attempts=work.held.attempts + 1, first_failed_at=work.held.held_at)
+        self._end_dead(work.channel, self._endings.dead(work.record, intent, fault, work.batch))
+
+    def _end_dead(self, channel: str, ending: DeadIntent) -> None:
+        self._metrics.ended(channel, DEAD)
+        self._router.route(ending)
+
+    def _bug(self, record: Record, error: Exception, stage: Stage) -> Fault:
+        _log.error(
+            "record_met_a_bug",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            stage=str(stage),
+            exception=type(error).__qualname__,
+            action="the record is in the dead-letter topic: fix the exception, deploy, replay",
+        )
+        return fault_of_bug(error, stage)
+
+
+def waiting_intents(reading: Reading, held: HeldRecord) -> tuple[Intent, ...]:
+    """The intents that wait in ``held``; all, where the record reads as another number of them by now."""
+    if len(reading.intents) != held.intent_count:
+        return reading.intents
+    return tuple(intent for intent in reading.intents if intent.intent_index in held.intents)
+
+
+def held_record(work: Work, key: HoldKey, code: Code, rows: Rows, now_ms: int, wait_ms: int) -> HeldRecord:
+    """``work`` as a record that waits, because of ``code``; without ``rows`` for all that it refers to."""
+    undecided = work.undecided
+    named = dict.fromkeys(ref for intent in undecided for ref in references(intent))
+    missing = tuple(ref for ref in named if not rows.get(ref))
+    first = next((i for i in undecided if any(ref in missing for ref in references(i))), undecided[0])
+    return HeldRecord(
+        record=work.record,
+        hold_key=key,
+        channel=work.channel,
+        source=first.source,
+        reference=first.reference,
+        intents=tuple(intent.intent_index for intent in undecided),
+        intent_count=first.intent_count,
+        cause=dead(code, first.field if code is Code.UNKNOWN_REFERENCE else None),
+        waits_for=missing,
+        held_at=now_ms,
+        next_attempt_at=now_ms + wait_ms,
+    )

@@ -1,0 +1,223 @@
+"""Orders that wait, under faults: none is lost, none ends twice, each key keeps its order.
+
+All tests run on one stack; every test has a database and topics of its own and ends in the check.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.hold_policies import hold_policy
+from tests.support.pipeline import opened_samples, quickly_rebalancing, running_workers, wait_for
+from tests.support.stack import environment_of
+from tierline import bootstrap
+from tierline.kit.broker import send_all
+from tierline.kit.records import Message
+from tierline.kit.settings import Settings
+from tierline.local.workers import Worker, WorkerGroup
+from tierline.verify.check import Report, check
+from tierline.workload.running import target_of
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(420)]
+
+PORTAL = "orders.portal.v1"
+WAIT_MS = 150
+HOLDING = ("before_hold_commit", "after_hold_commit", "after_held_reply")
+RELEASING = (
+    "after_hold_load",
+    "after_release_begun",
+    "after_release_sent",
+    "after_release_settled",
+    "after_removal",
+)
+
+
+def subscription(name: str, number: int) -> str:
+    """The subscription that ``opened_samples`` calls so."""
+    return f"sub_{name}_{number:05d}"
+
+
+@dataclass
+class LateAccounts:
+    """Orders that come before their accounts do."""
+
+    settings: Settings
+    published: int = 0
+
+    def publish(self, name: str, accounts: int, each: int = 1) -> None:
+        """``each`` orders of ``accounts`` accounts that nobody knows, keyed by subscription."""
+        orders = [
+            Message(PORTAL, subscription(name, number).encode(), _order(name, number, turn))
+            for turn in range(each)
+            for number in range(accounts)
+        ]
+        send_all(bootstrap.producer(self.settings, "faults"), orders, 60)
+        self.published += len(orders)
+
+    def open(self, name: str, accounts: int) -> None:
+        """The accounts come."""
+        opened_samples(self.settings, accounts, 1, name)
+
+    def count(self, statement: str) -> int:
+        """The number that a statement on the database gives."""
+        with psycopg.connect(self.settings.database_url.get_secret_value()) as connection:
+            [number] = connection.execute(statement).fetchone() or (0,)
+        return int(number)
+
+    @property
+    def held(self) -> int:
+        """Records that wait in the store."""
+        return self.count("SELECT count(*) FROM deadletter.held_record")
+
+    def settled(self, held: int = 0) -> Report:
+        """The check, when ``held`` records wait and everything else is done: every intent has its outcome."""
+        wait_for(lambda: self.held == held, f"{held} held records, not {self.held}", 120)
+        report = check(target_of(self.settings), 120)
+        assert [] == [f"{f.invariant}: {f.first}" for f in report.findings if not f.holds]
+        tally = report.tallies["portal"]
+        assert (self.published, 0) == (tally.outcomes, tally.dead_lettered)
+        return report
+
+    def in_order(self, name: str) -> None:
+        """The orders of each subscription were decided in the order in which they were sent."""
+        with psycopg.connect(self.settings.database_url.get_secret_value()) as connection:
+            rows = connection.execute(
+                "SELECT subscription_id, source_ref, min(position) FROM read.audit_entry"
+                " WHERE source_ref LIKE %s GROUP BY 1, 2 ORDER BY 3",
+                (f"{name}-%",),
+            ).fetchall()
+        assert rows
+        turns: dict[str, list[int]] = {}
+        for subscription_id, reference, _ in rows:
+            turns.setdefault(subscription_id, []).append(int(reference.rsplit("-", 1)[1]))
+        assert all(sorted(order) == order for order in turns.values())
+
+
+def _order(name: str, number: int, turn: int) -> bytes:
+    return json.dumps(
+        {
+            "reference": f"{name}-{number}-{turn}",
+            "subscription_id": subscription(name, number),
+            "target": {"plan": "business-year", "seats": 30 + turn},
+        }
+    ).encode()
+
+
+@contextmanager
+def late(settings: Settings, logs: Path) -> Iterator[tuple[LateAccounts, WorkerGroup]]:
+    """A pipeline that holds after a moment."""
+    settings = quickly_rebalancing(settings).model_copy(
+        update={"unknown_account_wait_ms": WAIT_MS, "hold_policy": hold_policy(logs)}
+    )
+    with running_workers(settings, logs) as workers:
+        yield LateAccounts(settings), workers
+
+
+def killed(worker: Worker, point: str, work: Callable[[], None]) -> None:
+    """Start ``worker`` so that it dies at ``point``, do ``work``, and see it die and come back."""
+    worker.restart({"TIERLINE_CRASH_POINT": f"normalizer.{point}"})
+    armed = worker.pid
+    work()
+    wait_for(lambda: worker.pid != armed and worker.is_running(), f"{point} to kill", 90)
+
+
+def test_killed_between_any_two_steps_of_hold_and_release(settings: Settings, tmp_path: Path) -> None:
+    """Each point is reached and kills; afterwards nothing waits, nothing is lost, nothing happened twice."""
+    with late(settings, tmp_path) as (orders, workers):
+        for point in HOLDING:
+            killed(workers["normalizer"], point, lambda name=point: orders.publish(name, 5, 2))  # type: ignore[misc] # bound on purpose
+        waiting = 10 * len(HOLDING)
+        wait_for(lambda: orders.held == waiting, "everything to be held", 60)
+        for point in RELEASING:
+            orders.publish(point, 5, 2)
+            wait_for(lambda: orders.held == waiting + 10, "ten more to be held", 60)
+            killed(workers["normalizer"], point, lambda name=point: orders.open(name, 5))  # type: ignore[misc] # bound on purpose
+            wait_for(lambda: orders.held == waiting, "the ten to be released", 60)
+        for point in HOLDING:
+            orders.open(point, 5)
+        orders.settled()
+        for name in (*HOLDING, *RELEASING):
+            orders.in_order(name)
+
+
+def test_a_worker_that_was_frozen_changes_nothing_when_it_wakes(settings: Settings, tmp_path: Path) -> None:
+    """Stopped past its session five times, while orders wait and while they are released by its successor."""
+    with (
+        late(settings, tmp_path) as (orders, workers),
+        WorkerGroup(("normalizer",), _folder(tmp_path / "second"), environment_of(orders.settings)) as others,
+    ):
+        pair: Sequence[Worker] = (workers["normalizer"], others["normalizer"])
+        for turn in range(5):
+            name = f"frozen{turn}"
+            frozen = pair[turn % 2]
+            orders.publish(name, 20)
+            wait_for(lambda: orders.held > 0, "something is held", 60)
+            pid = frozen.pid
+            assert pid is not None
+            owners = _owners(orders)
+            _signal(pid, signal.SIGSTOP)
+            try:
+                orders.open(name, 20)
+                wait_for(lambda: orders.held == 0, "the other one to take over and release", 120)
+                assert owners != _owners(orders), "nothing was taken over: the freeze hit nothing"
+            finally:
+                _signal(pid, signal.SIGCONT)
+        orders.settled()
+
+
+def test_a_rebalance_storm_while_a_thousand_keys_are_held(settings: Settings, tmp_path: Path) -> None:
+    """A second normalizer joins and leaves again and again; then the accounts come, all at once."""
+    with late(settings, tmp_path) as (orders, _):
+        orders.publish("storm", 1_000)
+        wait_for(lambda: orders.held == 1_000, "a thousand held records", 120)
+        epochs = [_owners(orders)]
+        with WorkerGroup(
+            ("normalizer",), _folder(tmp_path / "second"), environment_of(orders.settings)
+        ) as others:
+            for _ in range(5):
+                wait_for(lambda: _owners(orders) != epochs[-1], "the second one to join", 60)
+                epochs.append(_owners(orders))
+                others["normalizer"].stop()
+                wait_for(lambda: _owners(orders) != epochs[-1], "the first one to have all again", 60)
+                epochs.append(_owners(orders))
+                others["normalizer"].start()
+            orders.open("storm", 1_000)
+            orders.settled()
+        assert 11 == len(epochs)
+
+
+def test_references_that_come_at_the_very_moment_of_the_hold(settings: Settings, tmp_path: Path) -> None:
+    """Orders and accounts race, round after round; whoever wins, every order goes on by itself."""
+    with late(settings, tmp_path) as (orders, _):
+        for turn in range(6):
+            orders.publish(f"race{turn}", 25, 2)
+            orders.open(f"race{turn}", 25)
+        orders.settled()
+        assert orders.count("SELECT count(*) FROM deadletter.key_hold") == 0
+
+
+def _owners(orders: LateAccounts) -> Counter[str]:
+    with psycopg.connect(orders.settings.database_url.get_secret_value()) as connection:
+        rows = connection.execute(
+            "SELECT owner::text FROM oms.lease WHERE consumer = 'tierline-normalizer'"
+        ).fetchall()
+    return Counter(owner for (owner,) in rows)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    os.kill(pid, number)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
