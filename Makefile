@@ -1,11 +1,12 @@
 # Tierline: every recipe sets up what it needs. `make help` lists them.
 VENV := .venv
 BIN  := $(VENV)/bin
+MUTANTS := .venv-mutants
 PYTHON ?= $(shell for p in /usr/bin/python3 python3; do $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test demo up down bench lock clean
+.PHONY: help setup check fix test test-long mutants demo up down bench lock clean
 
 help: ## list the recipes
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +34,20 @@ fix: setup ## apply what the linter and formatter can mend
 test: setup ## all tests, on real Kafka, registry and PostgreSQL
 	$(BIN)/pytest --stack -n $(PYTEST_WORKERS) $(ARGS)
 
+test-long: setup ## the properties of the money core with 10,000 examples each; takes an hour
+	$(BIN)/pytest -q -n $(PYTEST_WORKERS) --hypothesis-profile long tests/unit/domain/test_proration_properties.py $(ARGS)
+
+# In an environment of its own: mutmut wants a newer click than the lock has.
+mutants: $(MUTANTS)/.ready ## break the money core in 1,600 ways and see the tests fail; takes an hour
+	$(MUTANTS)/bin/mutmut run --max-children $(PYTEST_WORKERS) $(ARGS)
+	@$(MUTANTS)/bin/mutmut results
+
+$(MUTANTS)/.ready: $(VENV)/.ready
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(MUTANTS)
+	@$(BIN)/uv pip sync --quiet --python $(MUTANTS)/bin/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(MUTANTS)/bin/python mutmut==3.8.1
+	@touch $@
+
 demo: setup ## 2,000 orders through the whole pipeline, on this machine only
 	@$(BIN)/tierline demo $(ARGS)
 
@@ -52,4 +67,4 @@ lock: setup ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove the virtual environment and local data
-	rm -rf $(VENV) .tierline
+	rm -rf $(VENV) $(MUTANTS) mutants .tierline

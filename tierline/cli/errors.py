@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tierline.kit.settings import Settings, load_settings
 from tierline.local.errors import StackError
+
+if TYPE_CHECKING:
+    from tierline.kit.settings import Settings
 
 IS_THE_STACK_UP = "Is the local stack up?  tierline up --detach"
 ELSEWHERE = "      Another one?  set {variable}"
@@ -36,15 +39,11 @@ def explain(error: BaseException) -> Explanation | None:
         case CommandError() | StackError():
             return Explanation(error.message, error.hint)
         case _ if _is(error, "psycopg", "OperationalError") and getattr(error, "sqlstate", None) is None:
-            return _away(
-                "PostgreSQL", _database(load_settings()), "TIERLINE_DATABASE_URL", _first_line(error)
-            )
+            return _away("PostgreSQL", _database(_settings()), "TIERLINE_DATABASE_URL", _first_line(error))
         case _ if _is(error, "confluent_kafka", "KafkaException") and _is_kafka_away(error):
-            return _away(
-                "Kafka", load_settings().kafka.bootstrap_servers, "TIERLINE_KAFKA__BOOTSTRAP_SERVERS"
-            )
+            return _away("Kafka", _settings().kafka.bootstrap_servers, "TIERLINE_KAFKA__BOOTSTRAP_SERVERS")
         case _ if _is(error, "schemas.errors", "RegistryUnavailable"):
-            return _away("The schema registry", load_settings().registry_url, "TIERLINE_REGISTRY_URL")
+            return _away("The schema registry", _settings().registry_url, "TIERLINE_REGISTRY_URL")
         case _ if _is(error, "schemas.errors", "StartRefused") or _is(
             error, "tierline.kit.health_server", "AddressTaken"
         ):
@@ -74,6 +73,13 @@ def _away(what: str, where: str, variable: str, why: str = "") -> Explanation:
     return Explanation(
         f"{what} at {where} does not answer{because}", IS_THE_STACK_UP + ELSEWHERE.format(variable=variable)
     )
+
+
+def _settings() -> Settings:
+    """Read only now: an offline command that succeeds must not wait for what settings are made of."""
+    from tierline.kit.settings import load_settings
+
+    return load_settings()
 
 
 def _is(error: BaseException, module: str, name: str) -> bool:

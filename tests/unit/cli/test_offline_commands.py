@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -296,3 +297,13 @@ def test_catalog_names_what_it_cannot_find(run: Run, tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text("plans: [")
     assert "is not YAML" in run("catalog", "publish", "--file", broken)[2]
+
+
+def test_offline_commands_load_nothing_that_only_servers_need() -> None:
+    """Settings and clients cost most of a second to load; an answer that needs none comes without them."""
+    heavy = ("pydantic", "psycopg", "confluent_kafka", "fastavro", "faust")
+    script = f"import sys, tierline.cli.commands; print([name for name in {heavy} if name in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "[]" == done.stdout.strip()

@@ -29,6 +29,7 @@ from tierline.domain.calendar import (
     shift,
     zone_named,
 )
+from tierline.domain.cycles import restarted
 from tierline.domain.refusal import InputRefused
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -347,3 +348,15 @@ def test_moments_outside_the_calendar_are_refused(value: Moment) -> None:
     """Years 1900 to 2999, and an instant has an offset."""
     with pytest.raises(InputRefused, match=r"^change.at: "):
         check_moment("change.at", value)
+
+
+def test_an_instant_belongs_to_its_local_day_also_where_that_is_not_the_day_in_utc() -> None:
+    """Three in the morning of 1 May, UTC, is 30 April in Los Angeles: the first of May is still ahead."""
+    zone = ZoneInfo("America/Los_Angeles")
+    start = datetime(2024, 5, 1, 3, tzinfo=UTC)
+
+    by_day = next(periods(1, start, Interval.parse("1month"), zone))
+    restart = restarted(start, Interval.parse("1month"), zone)
+
+    assert Period(start, date(2024, 5, 1)) == by_day
+    assert (30, datetime(2024, 5, 31, 3, tzinfo=UTC)) == (restart.billing_day, restart.period.end)

@@ -99,3 +99,8 @@ def test_allocated_parts_sum_to_the_whole(total: int, weights: dict[str, Fractio
 
     assert total == sum(parts.values())
     assert all(abs(parts[key] - total * weight / whole) < 1 for key, weight in weights.items())
+
+
+def test_an_amount_times_a_factor_is_rounded_once() -> None:
+    """Two thirds of 1.00 are 0.67."""
+    assert Money(67, "EUR") == Money(100, "EUR").times(Fraction(2, 3))
