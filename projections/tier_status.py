@@ -90,7 +90,11 @@ def _changed(row: Row | None, event: Event, terms: dict[str, Row]) -> Row | None
         return _opened(event, terms.get(event["account_id"], _NO_TERMS))
     if row is None:
         return None
-    return row | _CHANGES[event["type"]](row, event["body"]) | _mark(event)
+    changed = row | _CHANGES[event["type"]](row, event["body"]) | _mark(event)
+    if event["type"] in _PASSING_OF_TIME:
+        # An order rolls the subscription on its way; that is not yet what the order changed.
+        changed |= {name: row[name] for name in ("order_id", "received_at")}
+    return changed
 
 
 def _mark(event: Event) -> Row:
@@ -136,11 +140,17 @@ def _entitlements_changed(row: Row, body: Event) -> Row:
 
 
 def _billing_adjusted(_row: Row, body: Event) -> Row:
+    return {"currency": body["currency"], "billing_day": body["billing_day"], **_period(body)}
+
+
+def _period_rolled(_row: Row, body: Event) -> Row:
+    return _period(body)
+
+
+def _period(body: Event) -> Row:
     return {
-        "currency": body["currency"],
         "period_start": day(body["period_start"]),
         "period_end": day(body["period_end"]),
-        "billing_day": body["billing_day"],
         "next_billing_date": day(body["next_billing_date"]),
         "next_billing_minor": body["next_billing_minor"],
     }
@@ -159,7 +169,9 @@ _CHANGES: dict[str, Callable[[Row, Any], Row]] = {
     "EntitlementsChanged": _entitlements_changed,
     "BillingScheduleAdjusted": _billing_adjusted,
     "StandingChanged": _standing_changed,
+    "PeriodRolled": _period_rolled,
 }
+_PASSING_OF_TIME = frozenset({"PeriodRolled"})
 _TOUCHING = frozenset({"SubscriptionOpened", *_CHANGES})
 _RELEVANT = _TOUCHING | {"AccountOpened"}
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Protocol
 
+import structlog
 from psycopg import IsolationLevel
 
 from deadletter.triage import BATCH_RECORDS as LETTERS_PER_TURN
@@ -38,7 +39,7 @@ from streams.review import Reviewer
 from streams.touched_account import TouchedAccount
 from tierline.domain.catalog import Catalog
 from tierline.kit.broker import Producer
-from tierline.kit.catalog_file import load_catalog
+from tierline.kit.catalog_file import PUBLISHED, load_catalog, load_published
 from tierline.kit.clock import SystemClock
 from tierline.kit.confluent_broker import ConfluentConsumer, ConfluentLog, ConfluentProducer, new_admin
 from tierline.kit.crash_points import arm
@@ -56,6 +57,8 @@ from tierline.kit.signed_note import NoteSigner
 from tierline.kit.taking_turns import TakingTurns
 from tierline.kit.telemetry import Metrics, configure_logging
 from tierline.kit.version import APP_VERSION
+
+_log = structlog.get_logger(__name__)
 
 GATHER_MS = 2
 UNHURRIED_GATHER_MS = 50
@@ -276,12 +279,25 @@ def _checkpoints(settings: Settings, events: Producer, metrics: Metrics) -> Chec
     )
 
 
+def _rules(settings: Settings) -> Rules:
+    newest = catalog(settings)
+    published = load_published(settings.catalog.parent / PUBLISHED)
+    if newest.version not in published:
+        _log.warning(
+            "catalog_not_published",
+            catalog=str(settings.catalog),
+            version=newest.version,
+            action="tierline catalog publish: after an edit, what is sold now could not be priced again",
+        )
+    return Rules(newest, load_policy(settings.policy), published)
+
+
 def _orders(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
     events = producer(settings, ORDERS)
     codec = _codec(settings, resources)
     handler = Orders(
         codec=codec,
-        rules=Rules(catalog(settings), load_policy(settings.policy)),
+        rules=_rules(settings),
         partitions=settings.kafka.partitions,
         app_version=APP_VERSION,
         ports=Ports(

@@ -89,7 +89,7 @@ class Recorder:
             purchase_order_ref=command.purchase_order_ref,
             consent=None,
             policy_version=context.policy.version,
-            catalog_version=context.catalog.version,
+            catalog_version=event.catalog_version or context.catalog.version,
             app_version=self._app_version,
             traceparent=command.traceparent,
             body=event.body,

@@ -7,6 +7,7 @@ written; it is thrown away whole when the commit fails.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas.topics import ORDERS
@@ -37,10 +38,11 @@ DEAD = "dead"
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decisions are made by, fixed while a worker runs."""
+    """What decisions are made by, fixed while a worker runs. ``published``: price books by version."""
 
     catalog: Catalog
     policy: Policy
+    published: Mapping[str, Catalog] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -98,8 +100,9 @@ class Turn:
             self._give_up(Poison(asked.record, dead, command))
             return
         self._own(asked.record.partition, command, state)
+        rules = self.rules
         context = Context(
-            self.now, identity, self.rules.catalog, self.rules.policy, self._taken_refs(command)
+            self.now, identity, rules.catalog, rules.policy, self._taken_refs(command), rules.published
         )
         events = decide(state, command, context)
         if not events:

@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 SEED = 3
 PORTAL, PARTNER = (orders_topic(channel).name for channel in ("portal", "partner"))
 HOUR_MS = 3_600_000
-BY_INVOICE = ("done", "wrong", "nothing", "held", "asked", "pair-1", "pair-2")
+BY_INVOICE = ("done", "wrong", "nothing", "rolled", "asked", "pair-1", "pair-2")
 BY_GATEWAY = ("paid", "declined", "twice", "contested", "changed", "late")
 
 
@@ -134,7 +134,7 @@ class Story:
             portal("web-late", "late"),
             portal("web-wrong", "wrong", plan="enterprise-year", seats=20),
             portal("web-nothing", "nothing", target={"plan": "no-such-plan", "modules": ["sso-pack"]}),
-            portal("web-held", "held"),
+            portal("web-rolled", "rolled"),
             portal("ask-yes", "asked", validate_only=True),
             portal("ask-no", "asked", plan="enterprise-year", seats=20, validate_only=True),
             portal("ask-nonsense", "asked", plan="no-such-plan", validate_only=True),
@@ -229,7 +229,7 @@ class Story:
         if name == "wrong":
             soon = (today + timedelta(days=70)).isoformat()
             line |= {"standing": "arrears", "contract": {"start": "2025-01-01", "end": soon}}
-        if name == "held":
+        if name == "rolled":
             end = date.fromisoformat(line["period"]["start"])
             start = (end - timedelta(days=2)).replace(day=1)
             line |= {"period": {"start": start.isoformat(), "end": end.isoformat()}, "invoiced": None}
@@ -311,7 +311,7 @@ ANSWERS: dict[str | None, Counter[tuple[str, bool]]] = {
     "PO-stale": Counter({("rejected", False): 1}),
     "web-wrong": Counter({("rejected", False): 1}),
     "web-nothing": Counter({("rejected", False): 1}),
-    "web-held": Counter({("held", False): 1}),
+    "web-rolled": Counter({("completed", False): 1}),
     "ask-yes": Counter({("validated", False): 1}),
     "ask-no": Counter({("validated", False): 1}),
     "ask-nonsense": Counter({("validated", False): 1}),
@@ -365,7 +365,7 @@ def test_the_whole_run_verifies(run: Run) -> None:
         ("web-same", "COMPLETED"),
         ("PO-stale", "REJECTED"),
         ("web-wrong", "REJECTED"),
-        ("web-held", "ON_HOLD"),
+        ("web-rolled", "COMPLETED"),
     ],
 )
 def test_the_read_model_shows_how_each_order_ended(run: Run, reference: str, state: str) -> None:
@@ -386,7 +386,6 @@ def test_the_read_model_shows_how_each_order_ended(run: Run, reference: str, sta
         ("web-declined", "failed", {"PAYMENT_DECLINED"}),
         ("web-first", "superseded", {"SUPERSEDED"}),
         ("web-same", "completed", {"ALREADY_IN_FORCE"}),
-        ("web-held", "held", {"PERIOD_NOT_CURRENT"}),
         ("ask-no", "validated", {"BELOW_TIER_MINIMUM"}),
         ("ask-nonsense", "validated", {"PLAN_UNKNOWN"}),
         ("web-unknown", "dead", {"UNKNOWN_REFERENCE"}),
@@ -413,7 +412,6 @@ def test_the_answer_names_all_reasons(run: Run, reference: str, outcome: str, ex
         ("web-wrong", "rejected", False),
         ("PO-stale", "rejected", False),
         ("web-empty", "dead", False),
-        ("web-held", "held", None),
         ("web-paid", "completed", None),
     ],
 )
@@ -472,7 +470,7 @@ def test_the_gateway_took_money_once_for_what_was_completed(
 
 
 def test_orders_without_a_charge_never_reach_the_gateway(run: Run) -> None:
-    """Invoiced, rejected and held orders have no payment there."""
+    """Invoiced and rejected orders have no payment there."""
     paying = {run.order(reference)["order_id"] for reference in (*GATEWAY_ORDERS, "web-second")}
 
     assert paying == set(run.payments)

@@ -62,7 +62,7 @@ class EventLog:
     ) -> dict[str, Any]:
         account = envelope.get("account_id", "acc_1")
         subscription = envelope.get("subscription_id", "sub_1")
-        of_account = kind in ("AccountOpened", "CreditGranted", "SubscriptionOpeningRejected")
+        of_account = kind.startswith(("Account", "Credit")) or kind == "SubscriptionOpeningRejected"
         stream = f"account:{account}" if of_account else f"subscription:{subscription}"
         self._versions[stream] += 1
         position = len(self.events)

@@ -60,6 +60,7 @@ class Decider:
     claims: dict[str, list[Claim]] = field(default_factory=lambda: defaultdict(list))
     origins: dict[str, set[Origin]] = field(default_factory=lambda: defaultdict(set))
     refs: dict[ExternalRef, str] = field(default_factory=dict)
+    published: dict[str, Catalog] = field(default_factory=dict)
 
     def state(self, command: Command) -> State:
         """Both streams of a command."""
@@ -101,12 +102,14 @@ class Decider:
             self.catalog,
             self.policy,
             {ref: self.refs[ref] for ref in wanted if ref in self.refs},
+            self.published,
         )
 
     def _record(self, event: Event, command: Command, attempt: int, index: int, count: int) -> RecordedEvent:
         stream_id = stream_id_of(event, command)
         stream = self.streams[stream_id]
         recorded = envelope(event, command, stream_id, len(stream) + 1, attempt, (index, count), self.now)
+        recorded = replace(recorded, catalog_version=event.catalog_version or self.catalog.version)
         stream.append(recorded)
         if isinstance(event.body, SubscriptionOpened):
             self.refs |= dict.fromkeys(event.body.external_refs, command.subscription_id)
@@ -253,7 +256,8 @@ class Given:
         return Decided(self.decider, command, self.decider.decide(command))
 
     def later(self, catalog: Catalog | None = None, policy: Policy | None = None) -> Given:
-        """The same story under another price book or policy."""
+        """The same story under another price book or policy; the price book before is published."""
+        self.decider.published[self.decider.catalog.version] = self.decider.catalog
         self.decider.catalog = catalog or self.decider.catalog
         self.decider.policy = policy or self.decider.policy
         return self

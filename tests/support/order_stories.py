@@ -119,6 +119,21 @@ COMPLETED = (
     "OrderCompleted",
     {"tier": "business", "plan": "business-year", "seats": 15, "charged_minor": 1_342_192, "currency": "EUR"},
 )
+PERIOD_ROLLED = (
+    "PeriodRolled",
+    {
+        "currency": "EUR",
+        "period_start": "2026-12-01",
+        "period_end": "2027-01-01",
+        "next_billing_date": "2027-01-01",
+        "next_billing_minor": 34_800,
+        "invoiced": [],
+    },
+)
+PERIOD_INVOICED = (
+    "PeriodInvoiced",
+    {"currency": "EUR", "period_start": "2026-12-01", "period_end": "2027-01-01", "amount_minor": 34_800},
+)
 PAYMENT = {
     "payment_id": uuid_for("payment"),
     "gateway_ref": "pi_3N",

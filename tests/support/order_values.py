@@ -98,8 +98,8 @@ CATALOG = Catalog(
 
 
 def a_policy(*overrides: Override, **severities: Severity) -> Policy:
-    """Every rule rejects but the period, which holds; ``severities`` by rule name change that."""
-    usual = dict.fromkeys(Rule, Severity.REJECT) | {Rule.PERIOD_NOT_CURRENT: Severity.HOLD}
+    """Every rule rejects; ``severities`` by rule name change that."""
+    usual = dict.fromkeys(Rule, Severity.REJECT)
     return Policy("p1", usual | {Rule(name): severity for name, severity in severities.items()}, overrides)
 
 

@@ -125,7 +125,9 @@ def _load(name: str, file: Path) -> Catalog:
 
 
 def _published(file: Path) -> Path:
-    return file.parent / "published"
+    from tierline.kit.catalog_file import PUBLISHED
+
+    return file.parent / PUBLISHED
 
 
 def _print_plans(catalog: Catalog, currency: str) -> None:

@@ -113,11 +113,30 @@ def _rule(verdict: Row) -> str:
 
 def _quoted(_step: Row, body: Row) -> str:
     until = datetime.fromtimestamp(body["expires_at"] / 1000, UTC)
-    return f"{_money(body['due_minor'], body['currency'])} due now, holds until {until:%H:%M}"
+    due = f"{_money(body['due_minor'], body['currency'])} due now"
+    if body["credit_used_minor"]:
+        due += f" after {_money(body['credit_used_minor'], body['currency'])} of credit"
+    return f"{due}, holds until {until:%H:%M}"
 
 
 def _amount(_step: Row, body: Row) -> str:
     return _money(body["amount_minor"], body["currency"])
+
+
+def _rolled(_step: Row, body: Row) -> str:
+    return f"{_span(body)}, the one before had ended"
+
+
+def _invoiced(_step: Row, body: Row) -> str:
+    return f"{_money(body['amount_minor'], body['currency'])} for {_span(body)}"
+
+
+def _span(body: Row) -> str:
+    return f"{body['period_start'][:10]} → {body['period_end'][:10]}"
+
+
+def _credit(what: str) -> Callable[[Row, Row], str]:
+    return lambda step, body: f"{_amount(step, body)} {what}"
 
 
 def _reasons(body: Row) -> list[str]:
@@ -183,8 +202,13 @@ _STEPS: dict[str, tuple[str, Callable[[Row, Row], str], Callable[[Row, Row], str
     "PaymentVoided": ("voided", _nothing, _GATEWAY),
     "RefundRequested": ("refund asked", _amount, _GATEWAY),
     "PaymentRefunded": ("refunded", _amount, _GATEWAY),
-    "CreditGranted": ("credit", _amount, _nothing),
     "OrderReleased": ("released", _released, _nothing),
+    "PeriodRolled": ("new period", _rolled, _nothing),
+    "PeriodInvoiced": ("invoiced", _invoiced, _nothing),
+    "CreditGranted": ("credit", _credit("added to the account's credit"), _nothing),
+    "CreditReserved": ("credit", _credit("of the account's credit set aside for this order"), _nothing),
+    "CreditUsed": ("credit", _credit("of the account's credit used"), _nothing),
+    "CreditReleased": ("credit", _credit("of the account's credit free again"), _nothing),
 }
 
 

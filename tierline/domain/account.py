@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tierline.domain.events import AccountOpened, CreditGranted, RecordedEvent
+from tierline.domain.events import (
+    AccountOpened,
+    CreditGranted,
+    CreditReleased,
+    CreditReserved,
+    CreditUsed,
+    RecordedEvent,
+)
+
+# How an account pays: through the gateway, on Tierline's invoice, or to somebody else who bills it.
+GATEWAY = "gateway"
+INVOICE = "invoice"
+EXTERNAL = "external"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +25,19 @@ class NoAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class ReservedCredit:
+    """Credit that one order has set aside."""
+
+    order_id: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpenAccount:
-    """An account: ``standing`` good, arrears or suspended; ``payment`` invoice, gateway or external."""
+    """An account: ``standing`` good, arrears or suspended; ``payment`` invoice, gateway or external.
+
+    ``credit_minor`` is all credit that is not used yet, including what is reserved.
+    """
 
     account_id: str
     time_zone: str
@@ -24,6 +47,13 @@ class OpenAccount:
     standing: str
     payment: str
     credit_minor: int = 0
+    reserved: tuple[ReservedCredit, ...] = ()
+
+    def credit_open_to(self, superseded: str | None) -> int:
+        """The credit that a new order may use; what ``superseded`` (an order's id) reserved is free to it."""
+        if not self.reserved:
+            return self.credit_minor
+        return self.credit_minor - sum(r.amount_minor for r in self.reserved if r.order_id != superseded)
 
 
 AccountState = NoAccount | OpenAccount
@@ -44,5 +74,17 @@ def evolve_account(account: AccountState, event: RecordedEvent) -> AccountState:
             )
         case CreditGranted() as granted if isinstance(account, OpenAccount):
             return replace(account, credit_minor=account.credit_minor + granted.amount_minor)
+        case CreditReserved() as reserved if isinstance(account, OpenAccount):
+            mine = ReservedCredit(event.order_id or "", reserved.amount_minor)
+            return replace(account, reserved=(*account.reserved, mine))
+        case CreditUsed() as used if isinstance(account, OpenAccount):
+            credit_minor = account.credit_minor - used.amount_minor
+            return replace(account, credit_minor=credit_minor, reserved=_without(account, event.order_id))
+        case CreditReleased() if isinstance(account, OpenAccount):
+            return replace(account, reserved=_without(account, event.order_id))
         case _:
             return account
+
+
+def _without(account: OpenAccount, order_id: str | None) -> tuple[ReservedCredit, ...]:
+    return tuple(reserved for reserved in account.reserved if reserved.order_id != order_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tierline.domain.account_credit import used_by
 from tierline.domain.events import (
     BillingScheduleAdjusted,
     CreditGranted,
@@ -17,23 +18,26 @@ from tierline.domain.subscription import GOOD, ActiveSubscription
 
 
 def completing_events(
-    now: ActiveSubscription, order_id: str, quote: QuoteIssued, effective_at: int
+    now: ActiveSubscription, order_id: str, quote: QuoteIssued, received_at: int
 ) -> tuple[Event, ...]:
-    """What carries the order out, effective from when it was taken in (ms): from then on it is charged."""
+    """What carries the order out, effective from when it is charged: usually when it was taken in (ms)."""
+    effective_at = received_at if quote.effective_at is None else quote.effective_at
     return tuple(_completing(now, order_id, quote, effective_at))
 
 
 def _completing(
     now: ActiveSubscription, order_id: str, quote: QuoteIssued, effective_at: int
 ) -> Iterator[Event]:
+    priced_by = quote.catalog_version or None
     for change in (_tier_change(now, quote), _entitlements(now, quote), _schedule(quote)):
-        yield Event("subscription", change, order_id, effective_at=effective_at)
+        yield Event("subscription", change, order_id, effective_at=effective_at, catalog_version=priced_by)
+    yield from used_by(order_id, quote)
     if quote.credit_granted_minor:
         yield Event("account", CreditGranted(quote.credit_granted_minor, quote.currency), order_id)
     completed = OrderCompleted(
         quote.tier, quote.plan, quote.seats, quote.due_minor, quote.currency, reason=None
     )
-    yield Event("subscription", completed, order_id)
+    yield Event("subscription", completed, order_id, catalog_version=priced_by)
 
 
 def _tier_change(now: ActiveSubscription, quote: QuoteIssued) -> TierChanged:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from tierline.domain.account import OpenAccount
+from tierline.domain.account_credit import open_to
 from tierline.domain.billing import AccountTerms, Change
 from tierline.domain.calendar import local_date, zone_named
 from tierline.domain.catalog import Catalog, Offer, Plan
@@ -76,7 +77,7 @@ def compare(
     """Price ``wish`` at the instant ``at`` in all ways that are open. Raises InputRefused with its field."""
     zone = zone_named(account.time_zone)
     today = local_date(at, zone)
-    terms = AccountTerms(account.time_zone, account.currency, account.credit_minor)
+    terms = AccountTerms(account.time_zone, account.currency, open_to(account, subscription))
     billing = in_force_at(terms, billing_of(subscription.schedule), at)
     current = _in_force(catalog, subscription.plan)
     plan = _plan(catalog, account, wish.plan, today)

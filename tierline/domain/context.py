@@ -13,8 +13,10 @@ from tierline.domain.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The clock (``now``, ms), who the command is, the price book, the rules' severities.
+    """The clock (``now``, ms), who the command is, the newest price book, the rules' severities.
 
+    ``published``: every version that was ever published, by its name; an account keeps the one that its plan
+    was bought under.
     ``taken_refs``: the references named by an opening that a subscription holds already, and which one.
     """
 
@@ -23,3 +25,8 @@ class Context:
     catalog: Catalog
     policy: Policy
     taken_refs: Mapping[ExternalRef, str] = field(default_factory=dict)
+    published: Mapping[str, Catalog] = field(default_factory=dict)
+
+    def catalog_named(self, version: str) -> Catalog | None:
+        """The price book of that version; None where it was never published here."""
+        return self.catalog if version == self.catalog.version else self.published.get(version)

@@ -17,7 +17,7 @@ from tierline.domain.direction import Direction
 from tierline.domain.events import Reason, Verdict
 from tierline.domain.moments import text_of_moment, text_of_ms
 from tierline.domain.policy import ERROR, FAIL, PASS, Rule, Severity, Strictness
-from tierline.domain.proposal import Asked, Impossible, Proposal, Target, Unchanged, is_within_period
+from tierline.domain.proposal import Asked, Impossible, Proposal, Target, Unchanged
 from tierline.domain.quote import Quote
 from tierline.domain.schedule import interval_of_text
 
@@ -26,7 +26,6 @@ STANDING_ARREARS = "arrears"
 
 ALL_RULES = tuple(Rule)
 NO_TARGET = "not answered: the order has no target that could be judged"
-NO_PRICE = "not answered: the order came outside the period in force"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +51,7 @@ def findings_of(order: Asked, proposal: Proposal) -> Findings:
         return Findings(ALL_RULES, failing, unanswered)
     for rule, judge in RULES_OF_TARGET.items():
         _put(rule, judge(order, proposal), failing)
-    if proposal.quote is None:
-        unanswered[Rule.CONTRACT_ENDS_FIRST] = NO_PRICE
-    else:
-        _put(Rule.CONTRACT_ENDS_FIRST, contract_ends_first(order, proposal.quote), failing)
+    _put(Rule.CONTRACT_ENDS_FIRST, contract_ends_first(order, proposal.quote), failing)
     return Findings(ALL_RULES, failing, unanswered)
 
 
@@ -94,15 +90,6 @@ def stale_order(order: Asked) -> str | None:
     if newest is None or received_at >= newest:
         return None
     return f"received {text_of_ms(received_at)}, the last accepted order {text_of_ms(newest)}"
-
-
-def period_not_current(order: Asked) -> str | None:
-    """Taken in outside the billing period in force."""
-    if is_within_period(order):
-        return None
-    schedule = order.subscription.schedule
-    received = text_of_ms(order.command.received_at)
-    return f"received {received}, the period is {schedule.period_start} to {schedule.period_end}"
 
 
 def account_suspended(order: Asked) -> str | None:
@@ -180,7 +167,6 @@ def _months_after(day: date, months: int) -> date:
 
 
 RULES_OF_ORDER: Mapping[Rule, Callable[[Asked], str | None]] = {
-    Rule.PERIOD_NOT_CURRENT: period_not_current,
     Rule.ACCOUNT_SUSPENDED: account_suspended,
     Rule.ARREARS: arrears,
 }

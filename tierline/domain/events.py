@@ -158,7 +158,9 @@ class OrderHeld:
 class QuoteIssued:
     """The price of a change, frozen, with everything that will be in force once it is completed.
 
-    ``credit_granted_minor`` is what a net below zero will add to the account's credit.
+    ``credit_granted_minor`` is what a net below zero will add to the account's credit. ``catalog_version``
+    is the price book that priced it, "" in records of the first version. ``effective_at`` is the instant
+    from which the change is charged; None: when the order was taken in.
     """
 
     quote_id: str
@@ -189,6 +191,8 @@ class QuoteIssued:
     items: tuple[BilledItem, ...]
     invoiced: tuple[InvoicedRow, ...]
     anchor: int | None
+    catalog_version: str = ""
+    effective_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +361,57 @@ class OrderReviewRefused:
     reasons: tuple[Reason, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PeriodRolled:
+    """The billing period after the one in force began.
+
+    ``invoiced``: the rows that run on into it, without those that PeriodInvoiced adds; None: somebody else
+    bills it, and one row per item at the price in force is assumed until they say more.
+    """
+
+    currency: str
+    period_start: str
+    period_end: str
+    next_billing_date: str
+    next_billing_minor: int
+    invoiced: tuple[InvoicedRow, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodInvoiced:
+    """A whole period invoiced in advance: one row per item, ``amount_minor`` is their sum."""
+
+    currency: str
+    period_start: str
+    period_end: str
+    amount_minor: int
+    rows: tuple[InvoicedRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreditReserved:
+    """Credit set aside for the order that is to use it. Stands in the account's stream."""
+
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreditUsed:
+    """Reserved credit that paid for a completed order. Stands in the account's stream."""
+
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreditReleased:
+    """Reserved credit that is free again because its order ended. Stands in the account's stream."""
+
+    amount_minor: int
+    currency: str
+
+
 EventBody = (
     AccountOpened
     | SubscriptionOpened
@@ -388,6 +443,11 @@ EventBody = (
     | OperationIgnored
     | OrderReleased
     | OrderReviewRefused
+    | PeriodRolled
+    | PeriodInvoiced
+    | CreditReserved
+    | CreditUsed
+    | CreditReleased
 )
 
 StreamKind = Literal["account", "subscription"]
@@ -398,7 +458,8 @@ class Event:
     """One thing that a decision says happened, before it has a place in the store.
 
     ``order_id`` is the order it is about (None for account and subscription facts);
-    ``effective_at`` is when it counts, in ms, None for "when it was decided".
+    ``effective_at`` is when it counts, in ms, None for "when it was decided". ``catalog_version`` is the
+    price book that priced it, None for the newest.
     """
 
     stream: StreamKind
@@ -406,6 +467,7 @@ class Event:
     order_id: str | None = None
     reason_code: str | None = None
     effective_at: int | None = None
+    catalog_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

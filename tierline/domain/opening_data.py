@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
+from tierline.domain.account import EXTERNAL, GATEWAY, INVOICE
 from tierline.domain.billing_checks import check_billing
 from tierline.domain.calendar import FIRST_YEAR, LAST_YEAR, check_moment, zone_named
 from tierline.domain.catalog import Catalog, Plan
@@ -23,7 +24,7 @@ from tierline.domain.schedule import billed_items, billing_of
 from tierline.domain.subscription import Schedule
 
 STANDINGS = ("good", STANDING_ARREARS, STANDING_SUSPENDED)
-PAYMENTS = ("invoice", "gateway", "external")
+PAYMENTS = (INVOICE, GATEWAY, EXTERNAL)
 MOST_TERM_MONTHS = 1_200
 ANY_CHANNEL = "*"
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tierline.domain.about import about
+from tierline.domain.account import GATEWAY
+from tierline.domain.account_credit import reserved_for
 from tierline.domain.activation import completing_events
 from tierline.domain.assessment import Assessment, assess, in_force, may_be_sent_again
 from tierline.domain.claims import Claim, NewAttempt, Redelivery, ReferenceReused, Repeat, attempt_of
@@ -25,7 +29,7 @@ from tierline.domain.events import (
 )
 from tierline.domain.identity import payment_id_of, uuid_of
 from tierline.domain.invariant import BrokenInvariant
-from tierline.domain.moments import text_of_ms
+from tierline.domain.moments import ms_of_instant, text_of_ms
 from tierline.domain.pending import Conflict, superseded_by_accepted, superseded_by_held
 from tierline.domain.proposal import Target, Unchanged, asked
 from tierline.domain.quoting import issue_quote
@@ -34,7 +38,6 @@ from tierline.domain.state import State, addressed
 
 ALREADY_ACCEPTED = ReasonCode.MARKETPLACE_ALREADY_ACCEPTED
 FIRST_PAYMENT = 1
-GATEWAY = "gateway"
 
 
 def decide_order(state: State, command: Command, request: PlaceOrder, context: Context) -> tuple[Event, ...]:
@@ -51,7 +54,7 @@ def decide_order(state: State, command: Command, request: PlaceOrder, context: C
         case ReferenceReused(claim=claim, order_id=order_id):
             return _reference_reused(order_id, claim, command, request, context)
         case NewAttempt(order_id=order_id):
-            order = asked(account, subscription, context.catalog, command, request)
+            order = asked(account, subscription, context, command, request)
             assessment = assess(order, context.policy)
             if order_id is None:
                 return _answered(assessment, context)
@@ -95,11 +98,12 @@ def placed(
         superseded = () if is_kept else superseded_by_held(assessment.meeting, order_id)
         return superseded + about(order_id, arrival, OrderHeld(assessment.holding))
     superseded = superseded_by_accepted(assessment.meeting, order_id)
-    accepted = superseded + about(order_id, arrival, validated)
     match assessment.proposal:
         case Unchanged():
-            return accepted + about(order_id, _already_in_force(assessment))
+            return superseded + about(order_id, arrival, validated, _already_in_force(assessment))
         case Target() as target:
+            rolled = tuple(replace(event, order_id=order_id) for event in assessment.order.rolled)
+            accepted = superseded + about(order_id, arrival) + rolled + about(order_id, validated)
             return accepted + _carried_out(order_id, assessment, target, context)
         case _:
             raise BrokenInvariant(f"order {order_id} is impossible and yet nothing speaks against it")
@@ -110,7 +114,7 @@ def _carried_out(
 ) -> tuple[Event, ...]:
     order = assessment.order
     quote = _quote(uuid_of("quote", order_id), assessment, target, context, validate_only=False)
-    quoted = about(order_id, quote)
+    quoted = _quoted(quote, order_id) + reserved_for(order_id, quote)
     if order.account.payment == GATEWAY and quote.due_minor > 0:
         payment = PaymentRequested(
             payment_id_of(order_id, FIRST_PAYMENT),
@@ -131,23 +135,28 @@ def _answered(assessment: Assessment, context: Context) -> tuple[Event, ...]:
         return events
     quote_id = uuid_of("quote", assessment.order.command.command_id, str(attempt_of(context.identity)))
     quote = _quote(quote_id, assessment, target, context, validate_only=True)
-    return (*events, Event("subscription", quote))
+    return events + _quoted(quote)
+
+
+def _quoted(quote: QuoteIssued, order_id: str | None = None) -> tuple[Event, ...]:
+    return (Event("subscription", quote, order_id, catalog_version=quote.catalog_version),)
 
 
 def _quote(
     quote_id: str, assessment: Assessment, target: Target, context: Context, *, validate_only: bool
 ) -> QuoteIssued:
-    if target.quote is None:
-        raise BrokenInvariant(f"quote {quote_id} has no price and yet nothing speaks against the order")
-    before = assessment.order.subscription.schedule
+    order = assessment.order
+    at = ms_of_instant(order.at)
     return issue_quote(
         quote_id,
         target.quote,
         target.plan,
         target.seats,
-        before,
+        order.subscription.schedule,
         context.now,
         validate_only=validate_only,
+        effective_at=None if at == order.command.received_at else at,
+        catalog_version=target.catalog.version,
     )
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tierline.domain.about import about
+from tierline.domain.account_credit import released_from
 from tierline.domain.activation import completing_events
 from tierline.domain.claims import NewAttempt
 from tierline.domain.commands import Command, RecordPaymentResult
@@ -42,7 +43,7 @@ from tierline.domain.events import (
 from tierline.domain.invariant import BrokenInvariant
 from tierline.domain.reasons import ReasonCode
 from tierline.domain.state import State, addressed
-from tierline.domain.subscription import ActiveSubscription, Payment, PaymentStage
+from tierline.domain.subscription import ActiveSubscription, PaidOrder, Payment, PaymentStage
 
 CAPTURED_OR_FURTHER = frozenset({PaymentStage.CAPTURED, PaymentStage.REFUND_REQUESTED, PaymentStage.REFUNDED})
 AUTHORIZED_OR_FURTHER = CAPTURED_OR_FURTHER | {PaymentStage.AUTHORIZED, PaymentStage.CAPTURE_REQUESTED}
@@ -66,10 +67,11 @@ def decide_payment_result(
 
 def _authorized(now: ActiveSubscription, payment: Payment, result: RecordPaymentResult) -> tuple[Event, ...]:
     told = PaymentAuthorized(payment.payment_id, result.gateway_ref, result.amount_minor, result.currency)
-    if now.order_paid_by(payment.payment_id) is None:
+    live = now.order_paid_by(payment.payment_id)
+    if live is None:
         return about(payment.order_id, told, _void(payment, result))
     if not _is_as_asked(payment, result):
-        return about(payment.order_id, told, _void(payment, result), _mismatch(payment, result))
+        return about(payment.order_id, told, _void(payment, result)) + _mismatched(live, payment, result)
     capture = PaymentCaptureRequested(
         payment.payment_id, result.gateway_ref, payment.amount_minor, payment.currency
     )
@@ -83,7 +85,7 @@ def _captured(now: ActiveSubscription, payment: Payment, result: RecordPaymentRe
     if live is None:
         return about(payment.order_id, told, refund)
     if not _is_as_asked(payment, result):
-        return about(payment.order_id, told, refund, _mismatch(payment, result))
+        return about(payment.order_id, told, refund) + _mismatched(live, payment, result)
     order = live.order
     return about(payment.order_id, told) + completing_events(
         now, order.order_id, live.quote, order.received_at
@@ -93,12 +95,13 @@ def _captured(now: ActiveSubscription, payment: Payment, result: RecordPaymentRe
 def _declined(now: ActiveSubscription, payment: Payment, result: RecordPaymentResult) -> tuple[Event, ...]:
     code = result.code or ""
     told = PaymentDeclined(payment.payment_id, result.gateway_ref, code)
-    if now.order_paid_by(payment.payment_id) is None:
+    live = now.order_paid_by(payment.payment_id)
+    if live is None:
         return about(payment.order_id, told)
-    failed = _failed(ReasonCode.PAYMENT_DECLINED, code)
     if payment.stage in HELD_AT_GATEWAY:
-        return about(payment.order_id, told, _void(payment, result), failed)
-    return about(payment.order_id, told, failed)
+        told_and_void = about(payment.order_id, told, _void(payment, result))
+        return told_and_void + _failed(live, ReasonCode.PAYMENT_DECLINED, code)
+    return about(payment.order_id, told) + _failed(live, ReasonCode.PAYMENT_DECLINED, code)
 
 
 def _voided(now: ActiveSubscription, payment: Payment, result: RecordPaymentResult) -> tuple[Event, ...]:
@@ -111,11 +114,11 @@ def _refunded(now: ActiveSubscription, payment: Payment, result: RecordPaymentRe
 
 
 def _given_back(now: ActiveSubscription, payment: Payment, told: EventBody, word: str) -> tuple[Event, ...]:
-    if now.order_paid_by(payment.payment_id) is None:
+    live = now.order_paid_by(payment.payment_id)
+    if live is None:
         return about(payment.order_id, told)
-    return about(
-        payment.order_id, told, _failed(ReasonCode.PAYMENT_DECLINED, f"the gateway {word} the payment")
-    )
+    detail = f"the gateway {word} the payment"
+    return about(payment.order_id, told) + _failed(live, ReasonCode.PAYMENT_DECLINED, detail)
 
 
 def _is_as_asked(payment: Payment, result: RecordPaymentResult) -> bool:
@@ -126,16 +129,15 @@ def _void(payment: Payment, result: RecordPaymentResult) -> PaymentVoidRequested
     return PaymentVoidRequested(payment.payment_id, result.gateway_ref or payment.gateway_ref)
 
 
-def _mismatch(payment: Payment, result: RecordPaymentResult) -> OrderFailed:
+def _mismatched(live: PaidOrder, payment: Payment, result: RecordPaymentResult) -> tuple[Event, ...]:
     asked = f"{payment.amount_minor} {payment.currency}"
-    return _failed(
-        ReasonCode.PAYMENT_MISMATCH,
-        f"asked for {asked}, the gateway {result.status} {result.amount_minor} {result.currency}",
-    )
+    detail = f"asked for {asked}, the gateway {result.status} {result.amount_minor} {result.currency}"
+    return _failed(live, ReasonCode.PAYMENT_MISMATCH, detail)
 
 
-def _failed(code: ReasonCode, detail: str) -> OrderFailed:
-    return OrderFailed((Reason(code, detail),))
+def _failed(live: PaidOrder, code: ReasonCode, detail: str) -> tuple[Event, ...]:
+    order_id = live.order.order_id
+    return released_from(order_id, live.quote) + about(order_id, OrderFailed((Reason(code, detail),)))
 
 
 Result = Callable[[ActiveSubscription, Payment, RecordPaymentResult], tuple[Event, ...]]

@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tierline.domain.about import about
+from tierline.domain.account_credit import released_from
 from tierline.domain.commands import Command, PlaceOrder
 from tierline.domain.events import Event, OrderSuperseded, PaymentVoidRequested, Reason
 from tierline.domain.moments import text_of_ms
@@ -108,6 +109,7 @@ def superseded_by_accepted(meeting: Meeting, order_id: str) -> tuple[Event, ...]
     live = meeting.live
     if live is None:
         return events
+    events += released_from(live.order.order_id, live.quote)
     events += about(live.order.order_id, OrderSuperseded(order_id))
     if isinstance(live, AwaitingPayment | Authorized):
         events += about(live.order.order_id, PaymentVoidRequested(live.payment_id, gateway_ref=None))

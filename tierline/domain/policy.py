@@ -27,7 +27,6 @@ class Rule(StrEnum):
     """The rules, in the order in which verdicts are given."""
 
     STALE_ORDER = "stale_order"
-    PERIOD_NOT_CURRENT = "period_not_current"
     ACCOUNT_SUSPENDED = "account_suspended"
     ARREARS = "arrears"
     PLAN_NOT_SOLD = "plan_not_sold"
@@ -45,9 +44,7 @@ class Rule(StrEnum):
 # Rules that guard what was promised or what can be computed: they may stop an order later, never let it pass.
 STOPPING = frozenset({Severity.REJECT, Severity.HOLD})
 ALLOWED: Mapping[Rule, frozenset[Severity]] = {
-    rule: STOPPING
-    if rule in (Rule.STALE_ORDER, Rule.PERIOD_NOT_CURRENT, Rule.NOT_AN_UPGRADE)
-    else frozenset(Severity)
+    rule: STOPPING if rule in (Rule.STALE_ORDER, Rule.NOT_AN_UPGRADE) else frozenset(Severity)
     for rule in Rule
 }
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from tierline.domain.account import OpenAccount
+from tierline.domain.account_credit import open_to
 from tierline.domain.billing import AccountTerms, Change
-from tierline.domain.calendar import Moment, instant_of, local_date, zone_named
+from tierline.domain.calendar import instant_of, local_date, zone_named
 from tierline.domain.catalog import Catalog, Plan
 from tierline.domain.commands import Command, PlaceOrder
+from tierline.domain.context import Context
 from tierline.domain.direction import Choice, Direction, direction
-from tierline.domain.events import Reason
+from tierline.domain.events import Event, Reason
 from tierline.domain.moments import instant_of_ms, moment_of_text
 from tierline.domain.proration import quote_change
 from tierline.domain.quote import Quote
 from tierline.domain.reasons import ReasonCode
 from tierline.domain.refusal import InputRefused
+from tierline.domain.rolling import Current, is_before, roll_until
 from tierline.domain.schedule import billing_of
 from tierline.domain.subscription import ActiveSubscription
 
@@ -27,16 +30,26 @@ NOW = "now"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One order against the subscription as it stands. ``at`` is when the broker took it in."""
+    """One order against the subscription as it stands when the broker took the order in.
+
+    ``catalog`` is the newest price book, ``kept`` the one that the plan in force was bought under, None where
+    that is not known here. ``subscription`` has the period of that moment in force; ``rolled`` are the
+    events that lead there, ``behind`` is why it could not be brought there. ``at`` is the moment from which
+    the change counts: when the order was taken in, or the start of the period in force where that came
+    later; ``today`` is the local day on which it was taken in.
+    """
 
     account: OpenAccount
     subscription: ActiveSubscription
     catalog: Catalog
+    kept: Catalog | None
     command: Command
     request: PlaceOrder
     zone: ZoneInfo
     at: datetime
     today: date
+    rolled: tuple[Event, ...] = ()
+    behind: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +59,14 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The change that is asked for. ``quote`` is None where the order came outside the period in force."""
+    """The change that is asked for, its price, and the price book that it is made by."""
 
+    catalog: Catalog
     current: Plan
     plan: Plan
     seats: int
     direction: Direction
-    quote: Quote | None
+    quote: Quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +82,38 @@ Proposal = Unchanged | Target | Impossible
 def asked(
     account: OpenAccount,
     subscription: ActiveSubscription,
-    catalog: Catalog,
+    context: Context,
     command: Command,
     request: PlaceOrder,
 ) -> Asked:
-    """The order with its local day."""
+    """The order against the period that it falls into.
+
+    One received before the period in force (its roll overtook the order) counts from that period's start:
+    what is invoiced and closed is not opened again.
+    """
     zone = zone_named(account.time_zone)
-    at = instant_of_ms(command.received_at)
-    return Asked(account, subscription, catalog, command, request, zone, at, local_date(at, zone))
+    received = instant_of_ms(command.received_at)
+    order = Asked(
+        account,
+        subscription,
+        context.catalog,
+        context.catalog_named(subscription.catalog_version),
+        command,
+        request,
+        zone,
+        received,
+        local_date(received, zone),
+    )
+    current = roll_until(account, subscription, received, zone)
+    if not isinstance(current, Current):
+        return replace(order, behind=current)
+    opening = moment_of_text(current.schedule.period_start)
+    if is_before(received, order.today, opening, zone):
+        return replace(order, at=instant_of(opening, zone))
+    if not current.events:
+        return order
+    rolled = replace(subscription, schedule=current.schedule)
+    return replace(order, subscription=rolled, rolled=current.events)
 
 
 def proposal_of(order: Asked) -> Proposal:
@@ -83,46 +121,37 @@ def proposal_of(order: Asked) -> Proposal:
     unavailable = _unavailable(order.request)
     if not unavailable and _asks_for_what_is_in_force(order):
         return Unchanged()
-    current, plan = order.catalog.plan(order.subscription.plan), _target_plan(order)
+    if order.behind is not None:
+        return Impossible((*unavailable, order.behind))
+    current, plan = _plan_in_force(order), _target_plan(order)
     seats = order.subscription.seats if order.request.seats is None else order.request.seats
     reasons = [*unavailable, *_unknown_plans(order, current, plan), *_seats_out_of_range(plan, seats)]
     if reasons or current is None or plan is None:
         return Impossible(tuple(reasons))
-    quote = price(order, current, plan, seats) if is_within_period(order) else None
+    catalog = _price_book(order, current, plan)
+    if isinstance(catalog, Reason):
+        return Impossible((catalog,))
+    quote = price(order, catalog, current, plan, seats)
     if isinstance(quote, Impossible):
         return quote
     modules = frozenset(order.subscription.modules)
-    way = direction(
-        order.catalog, Choice(current, order.subscription.seats, modules), Choice(plan, seats, modules)
-    )
-    return Target(current, plan, seats, way, quote)
+    way = direction(catalog, Choice(current, order.subscription.seats, modules), Choice(plan, seats, modules))
+    return Target(catalog, current, plan, seats, way, quote)
 
 
-def is_within_period(order: Asked) -> bool:
-    """Whether the order was taken in during the period in force (half-open)."""
-    schedule = order.subscription.schedule
-    start, end = moment_of_text(schedule.period_start), moment_of_text(schedule.period_end)
-    return not _is_before(order, start) and _is_before(order, end)
-
-
-def price(order: Asked, current: Plan, plan: Plan, seats: int) -> Quote | Impossible:
-    """The price of the change at the moment the order was taken in."""
-    items = order.catalog.items(plan, order.account.currency, seats, order.subscription.modules)
+def price(order: Asked, catalog: Catalog, current: Plan, plan: Plan, seats: int) -> Quote | Impossible:
+    """The price of the change from the moment on from which it counts."""
+    items = catalog.items(plan, order.account.currency, seats, order.subscription.modules)
     if items is None:
         detail = f"{plan.id} has no price in {order.account.currency}"
         return Impossible((Reason(ReasonCode.PLAN_NOT_SOLD, detail),))
-    terms = AccountTerms(order.account.time_zone, order.account.currency)
-    change = Change(order.at, items, mode=plan.mode, cycle=order.catalog.cycle(current, plan))
+    account = order.account
+    terms = AccountTerms(account.time_zone, account.currency, open_to(account, order.subscription))
+    change = Change(order.at, items, mode=plan.mode, cycle=catalog.cycle(current, plan))
     try:
         return quote_change(terms, billing_of(order.subscription.schedule), change)
     except InputRefused as refused:
         return Impossible((Reason(ReasonCode.PRICE_REFUSED, str(refused)),))
-
-
-def _is_before(order: Asked, boundary: Moment) -> bool:
-    if isinstance(boundary, datetime):
-        return order.at < instant_of(boundary, order.zone)
-    return order.today < boundary
 
 
 def _unavailable(request: PlaceOrder) -> list[Reason]:
@@ -144,10 +173,37 @@ def _asks_for_what_is_in_force(order: Asked) -> bool:
     return plan is not None and plan.id == subscription.plan
 
 
+def _plan_in_force(order: Asked) -> Plan | None:
+    """As it was bought; where that price book is not known here, as it is sold now."""
+    return (order.kept or order.catalog).plan(order.subscription.plan)
+
+
 def _target_plan(order: Asked) -> Plan | None:
-    """Our own id first: the normalizer has already replaced the aliases that it knew."""
+    """Our own id first: the normalizer has already replaced the aliases that it knew.
+
+    The plan in force is the one that was bought, also when it is sold no more.
+    """
     wanted = order.request.plan or order.subscription.plan
-    return order.catalog.plan(wanted) or order.catalog.plan_for_alias(order.command.channel, wanted)
+    if wanted == order.subscription.plan:
+        return _plan_in_force(order)
+    found = order.catalog.plan(wanted) or order.catalog.plan_for_alias(order.command.channel, wanted)
+    return _plan_in_force(order) if found and found.id == order.subscription.plan else found
+
+
+def _price_book(order: Asked, current: Plan, plan: Plan) -> Catalog | Reason:
+    """The newest for another plan; for the plan in force the one that it was bought under."""
+    if plan.id == order.subscription.plan:
+        return order.kept or _not_published(order)
+    if order.kept is not order.catalog and all(tier.name != current.tier for tier in order.catalog.tiers):
+        detail = f"tier {current.tier!r} of the plan in force is not in catalog {order.catalog.version}"
+        return Reason(ReasonCode.PRICE_REFUSED, detail)
+    return order.catalog
+
+
+def _not_published(order: Asked) -> Reason:
+    version, plan = order.subscription.catalog_version, order.subscription.plan
+    detail = f"catalog {version}, under which {plan} was bought, is not among the published versions"
+    return Reason(ReasonCode.PRICE_REFUSED, detail)
 
 
 def _unknown_plans(order: Asked, current: Plan | None, plan: Plan | None) -> list[Reason]:
@@ -157,6 +213,7 @@ def _unknown_plans(order: Asked, current: Plan | None, plan: Plan | None) -> lis
         wanted = order.request.plan or order.subscription.plan
         reasons.append(Reason(ReasonCode.PLAN_UNKNOWN, f"{wanted!r} is not in catalog {version}"))
     elif current is None:
+        version = (order.kept or order.catalog).version
         detail = f"the plan in force, {order.subscription.plan!r}, is not in catalog {version}"
         reasons.append(Reason(ReasonCode.PLAN_UNKNOWN, detail))
     return reasons

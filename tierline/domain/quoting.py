@@ -16,9 +16,22 @@ QUOTE_HOLDS_MS = 30 * 60 * 1000
 
 
 def issue_quote(
-    quote_id: str, quote: Quote, plan: Plan, seats: int, before: Schedule, now: int, *, validate_only: bool
+    quote_id: str,
+    quote: Quote,
+    plan: Plan,
+    seats: int,
+    before: Schedule,
+    now: int,
+    *,
+    validate_only: bool,
+    effective_at: int | None,
+    catalog_version: str,
 ) -> QuoteIssued:
-    """The quote for a change to ``plan`` and ``seats`` from the schedule ``before``; it holds 30 minutes."""
+    """The quote for a change to ``plan`` and ``seats`` from the schedule ``before``; it holds 30 minutes.
+
+    ``catalog_version`` is the price book that priced it.
+    ``effective_at``: the instant (ms) from which it is charged, None for when the order was taken in.
+    """
     after, settlement = quote.after, quote.settlement
     return QuoteIssued(
         quote_id=quote_id,
@@ -42,13 +55,15 @@ def issue_quote(
         next_billing_minor=quote.next_billing.amount_minor,
         expires_at=now + QUOTE_HOLDS_MS,
         validate_only=validate_only,
-        credit_granted_minor=settlement.credit_after_minor,
+        credit_granted_minor=max(0, -settlement.net_minor),
         tier=plan.tier,
         features=plan.features,
         limits=limits_of(plan),
         items=billed_items(after.items, quote.mode),
         invoiced=invoiced_rows(before, after),
         anchor=None if after.anchor is None else ms_of_instant(after.anchor),
+        catalog_version=catalog_version,
+        effective_at=effective_at,
     )
 
 

@@ -18,6 +18,7 @@ class ReasonCode(StrEnum):
     ALREADY_IN_FORCE = "ALREADY_IN_FORCE"
     ARREARS = "ARREARS"
     BELOW_TIER_MINIMUM = "BELOW_TIER_MINIMUM"
+    BILLING_OUT_OF_DATE = "BILLING_OUT_OF_DATE"
     COMMITMENT_REMAINING = "COMMITMENT_REMAINING"
     CONTRACT_ENDS_FIRST = "CONTRACT_ENDS_FIRST"
     EXTERNAL_REF_TAKEN = "EXTERNAL_REF_TAKEN"
@@ -31,7 +32,6 @@ class ReasonCode(StrEnum):
     ORDER_NOT_ON_HOLD = "ORDER_NOT_ON_HOLD"
     PAYMENT_DECLINED = "PAYMENT_DECLINED"
     PAYMENT_MISMATCH = "PAYMENT_MISMATCH"
-    PERIOD_NOT_CURRENT = "PERIOD_NOT_CURRENT"
     PLAN_NOT_SOLD = "PLAN_NOT_SOLD"
     PLAN_UNKNOWN = "PLAN_UNKNOWN"
     PRICE_REFUSED = "PRICE_REFUSED"
@@ -85,6 +85,13 @@ REASONS: dict[ReasonCode, ReasonText] = {
         "The channel orders at least the plan's minimum seats, or a smaller plan.",
         retry=False,
     ),
+    ReasonCode.BILLING_OUT_OF_DATE: ReasonText(
+        "billing",
+        "The billing data of this subscription is out of date, so the change cannot be priced.",
+        "The detail says when its period ended. Compare it with the billing system and bring the subscription"
+        " up to date; then the channel sends the order under a new reference.",
+        retry=True,
+    ),
     ReasonCode.COMMITMENT_REMAINING: ReasonText(
         "customer",
         "The current commitment does not allow a lower price yet.",
@@ -112,8 +119,9 @@ REASONS: dict[ReasonCode, ReasonText] = {
     ),
     ReasonCode.NOT_AN_UPGRADE: ReasonText(
         "channel",
-        "The chosen plan is lower than the current one.",
-        "Downgrades are taken at the end of the period; they cannot be ordered here.",
+        "This change is not an upgrade, so it cannot be made before the billing period ends.",
+        "Only upgrades take effect now: a higher tier, a longer interval, or more seats. Other changes wait"
+        " for the end of the period, which cannot be ordered yet; the plan in force goes on.",
         retry=False,
     ),
     ReasonCode.NOT_AVAILABLE_YET: ReasonText(
@@ -163,12 +171,6 @@ REASONS: dict[ReasonCode, ReasonText] = {
         "The payment could not be matched with this order. Nothing was charged.",
         "The gateway reported another amount than was asked for; the money is given back. Check the gateway.",
         retry=True,
-    ),
-    ReasonCode.PERIOD_NOT_CURRENT: ReasonText(
-        "tierline",
-        "The order waits for the current billing period to be opened.",
-        "Nothing to do; the order is decided when the period has been rolled.",
-        retry=False,
     ),
     ReasonCode.PLAN_NOT_SOLD: ReasonText(
         "sales",

@@ -48,7 +48,7 @@ def decide_release(
                 return _refused(RELEASE, release.order_id, _not_on_hold(subscription, release.order_id))
             request = _request(held)
             without = subscription.without_hold(release.order_id)
-            order = asked(account, without, context.catalog, _command(command, held, request), request)
+            order = asked(account, without, context, _command(command, held, request), request)
             assessment = replace(assess(order, context.policy), holding=())
             released = OrderReleased(release.reason)
             if isinstance(assessment.meeting, Conflict | InProgress):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from tierline.domain import billing
 from tierline.domain.billing import BillingState, CreditedSpan, Item
 from tierline.domain.calendar import Interval, Period
 from tierline.domain.commands import InvoicedCredit, InvoicedRow
-from tierline.domain.events import BilledItem
+from tierline.domain.events import BilledItem, PeriodInvoiced, PeriodRolled
 from tierline.domain.modes import Mode
 from tierline.domain.moments import instant_of_ms, moment_of_text, text_of_moment
 from tierline.domain.subscription import Schedule
@@ -71,15 +72,28 @@ def invoiced_rows(before: Schedule, after: BillingState) -> tuple[InvoicedRow, .
             plan = new.get(row.item) if row.end == after.period.end else old.get(row.item)
         else:
             plan = old.get(row.item) if before.invoiced is None else before.invoiced[index].plan
-        rows.append(_carried(row, plan))
+        rows.append(carried_row(row, plan))
     return tuple(rows)
+
+
+def schedule_rolled(schedule: Schedule, body: PeriodRolled) -> Schedule:
+    """The schedule once the period of ``body`` began."""
+    return replace(
+        schedule, period_start=body.period_start, period_end=body.period_end, invoiced=body.invoiced
+    )
+
+
+def schedule_invoiced(schedule: Schedule, body: PeriodInvoiced) -> Schedule:
+    """The schedule with the rows of ``body``."""
+    return replace(schedule, invoiced=(*(schedule.invoiced or ()), *body.rows))
 
 
 def _plans_by_item(items: tuple[BilledItem, ...]) -> dict[str, str]:
     return {item.id: item.plan for item in items}
 
 
-def _carried(row: billing.InvoicedRow, plan: str | None) -> InvoicedRow:
+def carried_row(row: billing.InvoicedRow, plan: str | None) -> InvoicedRow:
+    """A row as events carry it; ``plan`` is the one that it was invoiced for."""
     return InvoicedRow(
         row.item,
         text_of_moment(row.start),

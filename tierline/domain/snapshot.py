@@ -8,7 +8,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
-from tierline.domain.account import AccountState, NoAccount, OpenAccount
+from tierline.domain.account import AccountState, NoAccount, OpenAccount, ReservedCredit
 from tierline.domain.commands import Contract, InvoicedCredit, InvoicedRow
 from tierline.domain.events import BilledItem, Limit, OrderReceived, QuoteIssued, QuoteLine
 from tierline.domain.subscription import (
@@ -53,6 +53,7 @@ _CLASSES: Mapping[str, type] = {
         Quoted,
         QuoteIssued,
         QuoteLine,
+        ReservedCredit,
         Schedule,
     )
 }

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tierline.domain.about import about
+from tierline.domain.account_credit import released_from
 from tierline.domain.claims import NewAttempt, Redelivery, ReferenceReused, Repeat
 from tierline.domain.commands import ChangeStanding, Command
 from tierline.domain.context import Context
@@ -96,6 +97,8 @@ def _changed(now: ActiveSubscription, change: ChangeStanding) -> Iterator[Event]
     if entitled is not None:
         yield Event("subscription", entitled, effective_at=change.told_at)
     if change.standing == ENDED:
+        if now.live is not None:
+            yield from released_from(now.live.order.order_id, now.live.quote)
         for order in _under_way(now):
             failed = OrderFailed((Reason(ReasonCode.SUBSCRIPTION_ENDED, "it was ended while the order ran"),))
             yield from about(order.order_id, failed)

@@ -139,6 +139,7 @@ class ActiveSubscription:
     ``live`` is the one order past validation; ``held`` the one that a rule parked before it; ``kept`` are
     those on hold whose sender takes silence for a yes: no newer order takes their place there.
     ``accepted_at`` is the ``received_at`` of the newest order that was ever accepted, ms.
+    ``catalog_version`` is the price book under which the plan in force was bought.
 
     ``standing``: good, suspended or ended; ``standing_told_at``: when that happened, ms. While suspended,
     ``withheld_…`` are what the plan gives and ``features`` and ``limits`` are empty.
@@ -155,6 +156,7 @@ class ActiveSubscription:
     limits: tuple[Limit, ...]
     contract: Contract | None
     schedule: Schedule
+    catalog_version: str
     arriving: Arriving | None = None
     held: OnHold | None = None
     live: LiveOrder | None = None

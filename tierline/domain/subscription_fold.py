@@ -28,6 +28,8 @@ from tierline.domain.events import (
     PaymentRequested,
     PaymentVoided,
     PaymentVoidRequested,
+    PeriodInvoiced,
+    PeriodRolled,
     QuoteIssued,
     RecordedEvent,
     RefundRequested,
@@ -36,6 +38,7 @@ from tierline.domain.events import (
     TierChanged,
 )
 from tierline.domain.reasons import ReasonCode
+from tierline.domain.schedule import schedule_invoiced, schedule_rolled
 from tierline.domain.subscription import (
     SETTLED_STAGES,
     SUSPENDED,
@@ -85,6 +88,7 @@ def _opened(event: RecordedEvent, body: SubscriptionOpened) -> ActiveSubscriptio
         schedule=Schedule(
             body.period_start, body.period_end, body.billing_day, None, body.items, body.invoiced
         ),
+        catalog_version=event.catalog_version,
     )
 
 
@@ -193,8 +197,14 @@ def _refunded(now: ActiveSubscription, _: RecordedEvent, body: PaymentRefunded) 
     return _moved(now, body.payment_id, PaymentStage.REFUNDED, body.gateway_ref)
 
 
-def _tier_changed(now: ActiveSubscription, _: RecordedEvent, body: TierChanged) -> ActiveSubscription:
-    return replace(now, tier=body.to_tier, plan=body.to_plan, seats=body.to_seats)
+def _tier_changed(now: ActiveSubscription, event: RecordedEvent, body: TierChanged) -> ActiveSubscription:
+    return replace(
+        now,
+        tier=body.to_tier,
+        plan=body.to_plan,
+        seats=body.to_seats,
+        catalog_version=event.catalog_version,
+    )
 
 
 def _entitled(now: ActiveSubscription, _: RecordedEvent, body: EntitlementsChanged) -> ActiveSubscription:
@@ -211,6 +221,14 @@ def _scheduled(
         body.period_start, body.period_end, body.billing_day, body.anchor, body.items, body.invoiced
     )
     return replace(now, schedule=schedule)
+
+
+def _rolled(now: ActiveSubscription, _: RecordedEvent, body: PeriodRolled) -> ActiveSubscription:
+    return replace(now, schedule=schedule_rolled(now.schedule, body))
+
+
+def _invoiced(now: ActiveSubscription, _: RecordedEvent, body: PeriodInvoiced) -> ActiveSubscription:
+    return replace(now, schedule=schedule_invoiced(now.schedule, body))
 
 
 def _completed(now: ActiveSubscription, event: RecordedEvent, _: OrderCompleted) -> ActiveSubscription:
@@ -299,6 +317,8 @@ FOLDS: Mapping[type, Fold] = {
     TierChanged: _tier_changed,
     EntitlementsChanged: _entitled,
     BillingScheduleAdjusted: _scheduled,
+    PeriodRolled: _rolled,
+    PeriodInvoiced: _invoiced,
     OrderCompleted: _completed,
     OrderFailed: _failed,
     OrderReleased: _released,

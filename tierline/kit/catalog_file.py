@@ -21,6 +21,8 @@ from tierline.kit.yaml_nodes import NodeReader, Problem
 
 FORMAT = 1
 VERSION_DIGITS = 12
+PUBLISHED = "published"
+"""The folder of published versions, beside the file that is worked on."""
 _PLAN_OPTIONAL = (
     "minimum_seats",
     "features",

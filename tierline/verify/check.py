@@ -13,6 +13,7 @@ from tierline.verify.checkpoints import VerifierKey, checkpoints_agree, notes_in
 from tierline.verify.evidence import Evidence, Finding, SignedNote
 from tierline.verify.folds import judge_read_models
 from tierline.verify.invariants import judge, settle
+from tierline.verify.money import judge_money
 from tierline.verify.outcomes import Tally, tally_by_channel
 from tierline.verify.reading import (
     EvidenceMissing,
@@ -103,7 +104,12 @@ def report_on(evidence: Evidence, target: Target) -> Report:
     """Judge the evidence."""
     settled = settle(evidence.topic)
     return Report(
-        findings=[*judge(evidence), _checkpoints(evidence, target), *judge_read_models(evidence)],
+        findings=[
+            *judge(evidence),
+            _checkpoints(evidence, target),
+            *judge_money(settled),
+            *judge_read_models(evidence),
+        ],
         records=len(evidence.raw),
         events=sum(map(len, settled.values())),
         tallies=tally_by_channel(settled, evidence),

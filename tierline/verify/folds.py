@@ -77,6 +77,10 @@ def _tier_step(now: Rows, event: TopicEvent) -> Row | None:
             row = now[subscription]
             row |= {name: body[name] for name in ("currency", "billing_day", "next_billing_minor")}
             row |= {"next_billing_date": body["next_billing_date"][:10], **_period(body)}
+        case "PeriodRolled":
+            row = now[subscription]
+            row |= {"next_billing_minor": body["next_billing_minor"]}
+            row |= {"next_billing_date": body["next_billing_date"][:10], **_period(body)}
         case _:
             return None
     row |= {

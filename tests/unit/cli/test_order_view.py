@@ -12,6 +12,8 @@ from projections.read_model import Event
 from tests.support.event_log import EventLog, uuid_for
 from tests.support.order_stories import (
     PAYMENT,
+    PERIOD_INVOICED,
+    PERIOD_ROLLED,
     RECEIVED,
     envelope,
     opening,
@@ -24,6 +26,7 @@ from tierline.cli.order_view import OrderStory, found_row, order_lines, story_re
 
 ORDER = order_id_of(1)
 OTHER = uuid_for("other order")
+CREDIT = {"amount_minor": 500, "currency": "EUR"}
 
 
 def story_of(events: list[Event], order_id: str = ORDER, visible_ms: int | None = None) -> OrderStory:
@@ -115,14 +118,23 @@ def test_verdicts_are_summed_up(log: EventLog, verdict: dict[str, str], said: st
     ("body", "said"),
     [
         (("OrderValidated", {}), "validated     no rule was asked"),
-        (("OrderHeld", {"reasons": [{"code": "PERIOD_NOT_CURRENT", "detail": "ended"}]}), "held"),
+        (("OrderHeld", {"reasons": [{"code": "ARREARS", "detail": "overdue"}]}), "held"),
         (("OrderFailed", {"reasons": [{"code": "PAYMENT_DECLINED", "detail": "card"}]}), "failed"),
         (("PaymentDeclined", {"code": "insufficient_funds"}), "declined      insufficient_funds"),
         (("PaymentVoidRequested", PAYMENT), "void asked"),
         (("PaymentVoided", PAYMENT), "voided"),
         (("RefundRequested", PAYMENT), "refund asked  €13,421.92"),
         (("PaymentRefunded", PAYMENT), "refunded      €13,421.92"),
-        (("CreditGranted", {"amount_minor": 500, "currency": "EUR"}), "credit        €5.00"),
+        (("CreditGranted", CREDIT), "credit        €5.00 added to the account's credit"),
+        (("CreditReserved", CREDIT), "credit        €5.00 of the account's credit set aside for this order"),
+        (("CreditUsed", CREDIT), "credit        €5.00 of the account's credit used"),
+        (("CreditReleased", CREDIT), "credit        €5.00 of the account's credit free again"),
+        (PERIOD_ROLLED, "new period    2026-12-01 → 2027-01-01, the one before had ended"),
+        (PERIOD_INVOICED, "invoiced      €348.00 for 2026-12-01 → 2027-01-01"),
+        (
+            ("QuoteIssued", CREDIT | {"due_minor": 100, "credit_used_minor": 500}),
+            "quoted        €1.00 due now after €5.00 of credit, holds until",
+        ),
         (("DuplicateOrderIgnored", {"outcome": "completed"}), "the same order came again through portal"),
         (
             ("OrderConflictDetected", {"winner_order_id": OTHER, "winner_channel": "crm"}),

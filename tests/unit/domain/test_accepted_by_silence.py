@@ -84,6 +84,10 @@ CASES: Mapping[str, tuple[tuple[Command, ...], Command]] = {
     ),
     "PLAN_NOT_SOLD": (opened(), an_operation(plan="business-us")),
     "PLAN_UNKNOWN": (opened(), an_operation(plan="palladium")),
+    "BILLING_OUT_OF_DATE": (
+        opened(period_start="2016-05-01", period_end="2016-06-01", invoiced=None),
+        an_operation(),
+    ),
     "REFERENCE_REUSED": ((*opened(), an_operation(offset=1)), an_operation(seats=16)),
     "SEATS_OUT_OF_RANGE": (opened(), an_operation(seats=0)),
     "STALE_ORDER": (
@@ -104,7 +108,6 @@ BEYOND = {
     ReasonCode.ORDER_NOT_ON_HOLD,
     ReasonCode.PAYMENT_DECLINED,
     ReasonCode.PAYMENT_MISMATCH,
-    ReasonCode.PERIOD_NOT_CURRENT,
     ReasonCode.PRICE_REFUSED,
     ReasonCode.REJECTED_BY_OPERATOR,
     ReasonCode.STANDING_IN_FORCE,

@@ -17,7 +17,6 @@ from tests.support.order_values import (
     an_order,
     from_elsewhere,
     ms,
-    order_of,
 )
 from tierline.domain.catalog import Catalog
 from tierline.domain.commands import Command
@@ -222,9 +221,10 @@ def test_plan_id_wins_over_an_alias_of_the_same_name() -> None:
 
 
 def test_plan_in_force_that_left_the_catalog_rejects_the_order() -> None:
-    """Nothing can be compared with it; the detail says which plan is missing."""
+    """Where the price book that it was bought under is lost too; the detail says which plan is missing."""
     plans = {name: plan for name, plan in CATALOG.plans.items() if name != "team-month"}
     given = Given(an_opening()).later(catalog=Catalog("c2", CATALOG.tiers, plans))
+    given.decider.published.clear()
     (reason,) = given.when(an_order()).the(OrderRejected).reasons
     assert ("PLAN_UNKNOWN", "the plan in force, 'team-month', is not in catalog c2") == (
         reason.code,
@@ -249,42 +249,6 @@ def test_what_is_not_available_yet_is_rejected_by_field(changed: dict[str, Any],
     for order in (an_order(**changed), an_order(plan=None, seats=None, **changed)):
         reasons = Given(an_opening()).when(order).the(OrderRejected).reasons
         assert [("NOT_AVAILABLE_YET", field) for field in fields] == [(r.code, r.detail) for r in reasons]
-
-
-@pytest.mark.parametrize(
-    "received_at",
-    [ms("2026-12-01T00:00:00+01:00"), ms("2026-10-31T23:59:59.999+01:00")],
-    ids=["at its end", "before its start"],
-)
-def test_order_outside_the_period_in_force_is_held(received_at: int) -> None:
-    """PERIOD_NOT_CURRENT: parked as it was asked, not validated."""
-    order = an_order(received_at=received_at)
-    decided = Given(an_opening()).when(order)
-    decided.then(OrderReceived, OrderHeld)
-    assert ["PERIOD_NOT_CURRENT"] == reason_codes(decided.the(OrderHeld))
-    assert ("held", ("PERIOD_NOT_CURRENT",)) == (decided.claim.outcome, decided.claim.reasons)
-    held = decided.subscription.held
-    assert held is not None
-    assert (order_of(order), 15) == (held.order.order_id, held.request.seats)
-
-
-@pytest.mark.parametrize(
-    "received_at",
-    [ms("2026-11-30T23:59:59.999+01:00"), ms("2026-11-01T00:00:00+01:00")],
-    ids=["just before its end", "at its start"],
-)
-def test_period_in_force_is_half_open(received_at: int) -> None:
-    """Its start belongs to it, its end does not."""
-    assert ACCEPTED == codes_of(an_order(received_at=received_at))
-
-
-def test_period_of_instants_is_compared_by_instant() -> None:
-    """A period that ends at an hour ends then, not at midnight."""
-    opening: dict[str, Any] = {"period_end": "2026-11-30T09:00:00+01:00"}
-    before = an_order(received_at=ms("2026-11-30T08:59:59+01:00"))
-    after = an_order(received_at=ms("2026-11-30T09:00:00+01:00"))
-    assert ACCEPTED == codes_of(before, **opening)
-    Given(an_opening(**opening)).when(after).then(OrderReceived, OrderHeld)
 
 
 def test_order_received_before_the_last_accepted_one_is_stale() -> None:

@@ -14,7 +14,6 @@ from tests.support.order_values import (
     a_result,
     an_opening,
     an_order,
-    ms,
     order_of,
     payment_of,
 )
@@ -37,24 +36,26 @@ from tierline.domain.subscription import AwaitingPayment, Capturing
 DUE = 1_411_586
 FIRST = an_order()
 NEWER = an_order("PO-2", offset=1, received_at=NOON + MINUTE, seats=20)
-AFTER_PERIOD = ms("2026-12-02T09:00:00")
+HELD_AT = NOON + 2 * MINUTE
+HOLDING = a_policy(below_tier_minimum=Severity.HOLD)
+TOO_FEW = 9
 CONFLICTED = (OrderReceived, OrderConflictDetected, OrderValidated, OrderRejected)
 
 
 def waiting_for_payment() -> Given:
     """A gateway account whose first order was asked for its payment."""
-    return Given(an_opening(payment="gateway"), FIRST)
+    return Given(an_opening(payment="gateway"), FIRST, policy=HOLDING)
 
 
 def on_hold() -> Given:
-    """An account whose first order is on hold, because the period in force is over."""
-    held = an_order(received_at=AFTER_PERIOD)
-    return Given(an_opening(), held)
+    """An account whose first order is on hold, for a rule that says so."""
+    held = an_order(received_at=HELD_AT, seats=TOO_FEW)
+    return Given(an_opening(), held, policy=HOLDING)
 
 
 def after_hold(**changed: Any) -> Command:
     """An order that comes a minute after the one on hold."""
-    return an_order("PO-2", offset=1, received_at=AFTER_PERIOD + MINUTE, **changed)
+    return an_order("PO-2", offset=1, received_at=HELD_AT + MINUTE, **{"seats": TOO_FEW, **changed})
 
 
 def test_newer_order_of_the_same_sender_supersedes_an_unpaid_one() -> None:
@@ -94,7 +95,7 @@ def test_order_received_in_the_same_millisecond_supersedes() -> None:
 
 def test_rejected_order_leaves_the_running_one_alone() -> None:
     """Only an order that is itself accepted may end another."""
-    decided = waiting_for_payment().when(an_order("PO-2", offset=1, received_at=NOON + MINUTE, seats=9))
+    decided = waiting_for_payment().when(an_order("PO-2", offset=1, received_at=NOON + MINUTE, seats=0))
     decided.then(OrderReceived, OrderValidated, OrderRejected)
     assert isinstance(decided.subscription.live, AwaitingPayment)
     assert order_of(FIRST) == decided.subscription.live.order.order_id
@@ -201,15 +202,14 @@ def test_held_order_is_superseded_by_a_newer_one_on_hold() -> None:
 
 def test_held_order_is_superseded_by_one_received_in_the_same_millisecond() -> None:
     """Arrival order decides between equals here, too."""
-    on_hold().when(an_order("PO-2", offset=1, received_at=AFTER_PERIOD)).then(
+    on_hold().when(an_order("PO-2", offset=1, received_at=HELD_AT, seats=TOO_FEW)).then(
         OrderSuperseded, OrderReceived, OrderHeld
     )
 
 
 def test_held_order_is_superseded_by_an_accepted_one() -> None:
     """Held by a rule that the newer order does not break."""
-    policy = a_policy(below_tier_minimum=Severity.HOLD)
-    given = Given(an_opening(), an_order(seats=9), policy=policy)
+    given = Given(an_opening(), an_order(seats=TOO_FEW), policy=HOLDING)
     decided = given.when(NEWER)
     decided.then(OrderSuperseded, *COMPLETED_AT_ONCE)
     assert None is decided.subscription.held
@@ -217,9 +217,8 @@ def test_held_order_is_superseded_by_an_accepted_one() -> None:
 
 def test_accepted_order_supersedes_the_running_and_the_held_one() -> None:
     """Everything pending of its sender ends."""
-    policy = a_policy(below_tier_minimum=Severity.HOLD)
-    held = an_order("PO-2", offset=1, received_at=NOON + 1, seats=9)
-    given = Given(an_opening(payment="gateway"), FIRST, held, policy=policy)
+    held = an_order("PO-2", offset=1, received_at=NOON + 1, seats=TOO_FEW)
+    given = Given(an_opening(payment="gateway"), FIRST, held, policy=HOLDING)
     newest = an_order("PO-3", offset=2, received_at=NOON + MINUTE, seats=20)
     decided = given.when(newest)
     decided.then(OrderSuperseded, OrderSuperseded, PaymentVoidRequested, *AWAITING_PAYMENT)

@@ -57,4 +57,4 @@ def test_every_rule_gives_a_reason_of_its_name() -> None:
 def test_rules_that_guard_a_promise_can_only_stop_an_order() -> None:
     """A stale order is never applied over a newer one, whatever a policy would like."""
     stopping = {rule for rule, allowed in ALLOWED.items() if allowed == STOPPING}
-    assert {Rule.STALE_ORDER, Rule.PERIOD_NOT_CURRENT, Rule.NOT_AN_UPGRADE} == stopping
+    assert {Rule.STALE_ORDER, Rule.NOT_AN_UPGRADE} == stopping

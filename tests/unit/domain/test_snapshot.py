@@ -9,15 +9,17 @@ import msgspec
 import pytest
 
 from tests.support.given_when_then import Given
-from tests.support.order_values import NOON, a_result, an_opening, an_order, ms
+from tests.support.order_values import NOON, a_policy, a_result, an_opening, an_order
 from tierline.domain import snapshot
 from tierline.domain.account import NoAccount, OpenAccount
 from tierline.domain.commands import Command
+from tierline.domain.policy import Severity
 from tierline.domain.snapshot import plain_to_state, state_to_plain
 from tierline.domain.subscription import ActiveSubscription, NoSubscription
 
 ORDER = an_order()
-HELD = an_order("PO-2", offset=1, received_at=ms("2026-12-02T09:00:00"))
+HELD = an_order("PO-2", offset=1, received_at=NOON + 1, seats=9)
+HOLDING = a_policy(below_tier_minimum=Severity.HOLD)
 
 STORIES: dict[str, tuple[Command, ...]] = {
     "opened": (an_opening(),),
@@ -34,7 +36,7 @@ STORIES: dict[str, tuple[Command, ...]] = {
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
 def test_state_comes_back_as_it_was(story: tuple[Command, ...]) -> None:
     """Through msgpack, for both streams."""
-    state = Given(*story).decider.state(story[0])
+    state = Given(*story, policy=HOLDING).decider.state(story[0])
     for side in (state.account, state.subscription):
         assert side == reopened(side)
 
@@ -48,7 +50,7 @@ def test_nothing_comes_back_as_nothing(nothing: NoAccount | NoSubscription) -> N
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
 def test_decisions_are_the_same_after_a_snapshot(story: tuple[Command, ...]) -> None:
     """Restored and folded states decide alike."""
-    folded, restored = Given(*story), Given(*story)
+    folded, restored = Given(*story, policy=HOLDING), Given(*story, policy=HOLDING)
     account, subscription = story[0].account_id, story[0].subscription_id
     restored.decider.accounts[account] = reopened(restored.decider.accounts[account])
     restored.decider.subscriptions[subscription] = reopened(restored.decider.subscriptions[subscription])

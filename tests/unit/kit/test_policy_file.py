@@ -21,10 +21,10 @@ def problems_of(text: str) -> list[str]:
     return [str(problem) for problem in refused.value.problems]
 
 
-def test_shipped_policy_holds_and_warns_where_it_says_so() -> None:
-    """Everything rejects, the period holds, partners are warned of arrears."""
+def test_shipped_policy_warns_where_it_says_so() -> None:
+    """Everything rejects, partners are warned of arrears."""
     policy = load_policy(SHIPPED)
-    usual = dict.fromkeys(Rule, Severity.REJECT) | {Rule.PERIOD_NOT_CURRENT: Severity.HOLD}
+    usual = dict.fromkeys(Rule, Severity.REJECT)
     assert usual == policy.severities
     assert (Override(Rule.ARREARS, Severity.WARN, channel="partner"),) == policy.overrides
 
@@ -50,28 +50,28 @@ def test_version_is_the_written_number_and_the_contents_digest() -> None:
         ),
         (
             f"version: 1\n{RULES}".replace("arrears: reject", "arrears: refuse"),
-            ["p.yaml:6: the severity of arrears must be one of reject, hold, warn, shadow, not refuse"],
+            ["p.yaml:5: the severity of arrears must be one of reject, hold, warn, shadow, not refuse"],
         ),
         (
             f"version: 1\n{RULES}".replace("stale_order: reject", "stale_order: shadow"),
             ["p.yaml:3: stale_order can only be reject, hold, not shadow"],
         ),
-        (f"version: 1\n{RULES}  made_up: warn\n", ["p.yaml:12: rules has no field 'made_up'; known: "]),
+        (f"version: 1\n{RULES}  made_up: warn\n", ["p.yaml:11: rules has no field 'made_up'; known: "]),
         (
             f"version: 1\n{RULES}overrides:\n  - {{rule: guess, severity: warn}}\n",
-            ["p.yaml:13: rule must be one of "],
+            ["p.yaml:12: rule must be one of "],
         ),
         (
             f"version: 1\n{RULES}overrides:\n  - {{rule: arrears, channel: partner}}\n",
-            ["p.yaml:13: an override lacks severity"],
+            ["p.yaml:12: an override lacks severity"],
         ),
         (
             f"version: 1\n{RULES}overrides:\n  - {{rule: not_an_upgrade, severity: warn}}\n",
-            ["p.yaml:13: not_an_upgrade can only be reject, hold, not warn"],
+            ["p.yaml:12: not_an_upgrade can only be reject, hold, not warn"],
         ),
         (
             f"version: 1\n{RULES}overrides:\n  - {{rule: arrears, severity: warn, chanel: x}}\n",
-            ["p.yaml:13: an override has no field 'chanel'; known: "],
+            ["p.yaml:12: an override has no field 'chanel'; known: "],
         ),
     ],
 )

@@ -9,6 +9,8 @@ from tests.support.event_log import EventLog
 from tests.support.order_stories import (
     BILLED,
     ENTITLED,
+    PERIOD_INVOICED,
+    PERIOD_ROLLED,
     TIER_CHANGED,
     envelope,
     opening,
@@ -69,6 +71,28 @@ def test_an_upgrade_changes_tier_features_limits_and_billing() -> None:
     }
 
     assert expected == {name: row[name] for name in expected}
+
+
+def test_a_period_that_rolls_moves_the_schedule_and_is_no_ones_change() -> None:
+    """Period and next bill; the tier and the order that last changed the subscription stay."""
+    log = EventLog()
+    opening(log)
+    upgrade(log)
+    before = now(log)["sub_1"]
+    log.decide(PERIOD_ROLLED, PERIOD_INVOICED, order_id=order_id_of(1, 2), **envelope(1))
+    row = now(log)["sub_1"]
+
+    expected = before | {
+        "period_start": "2026-12-01",
+        "period_end": "2027-01-01",
+        "next_billing_date": "2027-01-01",
+        "next_billing_minor": 34_800,
+    }
+    marks = ("effective_at", "recorded_at", "version", "position")
+    assert {name: expected[name] for name in expected if name not in marks} == {
+        name: row[name] for name in row if name not in marks
+    }
+    assert log.events[-2]["position"] == row["position"]
 
 
 def test_a_second_subscription_has_the_terms_of_its_account() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tierline.verify.evidence import Evidence, Place, TopicEvent
-from tierline.verify.folds import judge_read_models
+from tierline.verify.folds import fold_tiers, judge_read_models
 
 OPENED = {
     "tier": "team",
@@ -160,6 +160,21 @@ def offences(tables: dict[str, list[dict[str, Any]]]) -> dict[str, str | None]:
 def test_tables_that_follow_from_the_events_are_clean() -> None:
     """Every read model equals its fold."""
     assert {} == offences(the_tables())
+
+
+def test_a_rolled_period_is_folded() -> None:
+    """It moves period and next bill, and is not the order's change yet."""
+    rolled = {
+        "period_start": "2026-12-01",
+        "period_end": "2027-01-01",
+        "next_billing_date": "2027-01-01",
+        "next_billing_minor": 34_800,
+    }
+    log = {2: [LOG[0], an_event(1, "PeriodRolled", rolled, 0, 1)]}
+    now, history = fold_tiers(log)
+
+    assert BEFORE | rolled | {"position": 1, "version": 2} == now["sub_88"]
+    assert [(2, 0), (2, 1)] == list(history)
 
 
 def test_an_edited_row_is_named_with_both_values() -> None:
