@@ -7,13 +7,16 @@ read twice all the same is known by its id.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from prometheus_client import Gauge
 
 from deadletter import open_records
 from deadletter.envelope import source_headers
 from deadletter.open_records import OpenRecord, open_record_of
+from schemas.topics import Topic
+from tierline.kit.broker import Log
 from tierline.kit.clock import Clock
 from tierline.kit.crash_points import reached
 from tierline.kit.database import Connection, is_outage
@@ -67,6 +70,32 @@ class Triage:
 def take_in(connection: Connection, records: Collection[Record], account_of: AccountOf) -> int:
     """Store the dead letters among ``records`` of dead-letter topics that are not stored yet; how many."""
     return open_records.write(connection, [_with_account(record, account_of) for record in records])
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAgain:
+    """What was found when the dead-letter topics were read from their beginning."""
+
+    read: int
+    added: int
+
+
+def read_again(
+    connection: Connection, log: Log, topics: Collection[Topic], partitions: int, account_of: AccountOf
+) -> ReadAgain:
+    """Read every dead letter that Kafka still has and store those that are missing; commits as it goes.
+
+    Leases do not move: what is stored already stays as it is, so the worker may run meanwhile.
+    """
+    read = added = 0
+    for topic in topics:
+        for partition in range(partitions):
+            records = log.read(topic.name, partition, *log.log_range(topic.name, partition))
+            while some := list(islice(records, BATCH_RECORDS)):
+                added += take_in(connection, some, account_of)
+                connection.commit()
+                read += len(some)
+    return ReadAgain(read, added)
 
 
 def _with_account(record: Record, account_of: AccountOf) -> OpenRecord:

@@ -18,7 +18,9 @@ MAX_RECORD_BYTES = 1024 * 1024
 
 
 class RecordContract(Protocol):
-    """How the bytes of a channel are read."""
+    """How the bytes of a channel are read; ``names``: what it calls its fields, to be shown to anybody."""
+
+    names: frozenset[str]
 
     def read(self, value: bytes | None) -> Document[Any]:
         """The document in ``value``; raises ``Refused`` (class decode or contract)."""

@@ -13,7 +13,7 @@ import structlog
 from psycopg import IsolationLevel
 
 from deadletter.triage import BATCH_RECORDS as LETTERS_PER_TURN
-from deadletter.triage import OpenGauges, Triage
+from deadletter.triage import OpenGauges, ReadAgain, Triage, read_again
 from projections.migrate import check_migrated, migrate
 from projections.models import READ_MODELS
 from projections.rebuild import Rebuild
@@ -209,6 +209,13 @@ def recovery(settings: Settings) -> Iterator[Recovery]:
             lambda value: codec.to_event(codec.read(value)),
             settings.kafka.partitions,
         )
+
+
+def read_dead_letters_again(settings: Settings) -> ReadAgain:
+    """Store the dead letters that Kafka still has and ``deadletter.record`` has not."""
+    with sessions(settings, "tierline-dlq-rebuild")() as connection:
+        log, account_of = ConfluentLog(settings.kafka), TouchedAccount(catalog(settings))
+        return read_again(connection, log, dead_letter_topics(), settings.kafka.partitions, account_of)
 
 
 def _schema_ids(settings: Settings, resources: ExitStack) -> tuple[Registry, SchemaIds]:

@@ -44,7 +44,7 @@ class CsvContract(Generic[T]):
         self._keys = tuple(keys)
         info = inspect.type_info(declared)
         self.columns = {field.name: field.type for field in getattr(info, "fields", ())}
-        self._known = {*self.columns, *getattr(declared, "tolerated", ())}
+        self.names = frozenset({*self.columns, *getattr(declared, "tolerated", ())})
         self._names = frozenset(name.encode() for name in self.columns)
 
     def read(self, value: bytes | None) -> Document[T]:
@@ -106,7 +106,7 @@ class CsvContract(Generic[T]):
         return None if not text or CONTROL.search(text) else text
 
     def _is_unknown(self, name: str) -> bool:
-        return name not in self._known and not name.startswith(OWN_PREFIX)
+        return name not in self.names and not name.startswith(OWN_PREFIX)
 
     def _is_doubled(self, name: str, names: Sequence[str]) -> bool:
         return name in self.columns and names.count(name) > 1

@@ -12,6 +12,7 @@ from deadletter.classify import CLASSES
 from deadletter.envelope import Stage, dead_letter_message, dead_letter_without_value
 from deadletter.triage import OpenGauges
 from tests.support.dead_letters import letter
+from tierline.cli.dlq import app
 from tierline.kit.clock import FakeClock
 from tierline.kit.telemetry import Metrics
 
@@ -63,3 +64,10 @@ def test_every_metric_of_dead_letters_is_on_the_page() -> None:
     names = {metric.name for metric in registry.collect() if "dlq" in metric.name}
 
     assert {"oms_dead_letters_total", *names} == set(first_cells("metric"))
+
+
+def test_every_command_is_on_the_page() -> None:
+    """Each subcommand of ``tierline dlq``, and none that does not exist."""
+    told = {re.split(r"[ `]", cell.removeprefix("tierline dlq "))[0] for cell in first_cells("command")}
+
+    assert {command.name for command in app.registered_commands} == told

@@ -69,6 +69,21 @@ class DeadLetter:
     code: str
     key: bytes | None
     value: bytes | None
+    value_sha256: bytes | None = None
+    """Of a record that was too large to copy: what stands in for its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDeadLetter:
+    """One row of ``deadletter.record``; ``closed_as`` None while it is open."""
+
+    id: str
+    intent: Intent
+    key: bytes | None
+    value: bytes | None
+    value_sha256: bytes | None
+    closed_as: str | None
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +136,7 @@ class Evidence:
     dead_letters: Sequence[DeadLetter] = ()
     held: Sequence[HeldRecord] = ()
     skipped: Sequence[SkippedIntent] = ()
+    kept: Mapping[str, KeptDeadLetter] = field(default_factory=dict)
     captures: Mapping[str, int] = field(default_factory=dict)
     read_models: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     checkpoints: Sequence[SignedNote] = ()

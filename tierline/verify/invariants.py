@@ -15,7 +15,6 @@ from tierline.verify.evidence import (
     Finding,
     Intent,
     Place,
-    RawRecord,
     StoredEvent,
     TopicEvent,
 )
@@ -267,22 +266,6 @@ def silence_is_never_followed_by_a_no(settled: Mapping[int, Sequence[TopicEvent]
     return finding("no order is rejected after its limit", len(limits), found)
 
 
-def dead_letters_keep_their_bytes(evidence: Evidence) -> Finding:
-    """A dead letter holds the key and bytes of the record it came from."""
-    sources: dict[Place, RawRecord] = {record.place: record for record in evidence.raw}
-    sources.update(evidence.commands)
-
-    def offences() -> Iterator[str]:
-        for letter in evidence.dead_letters:
-            source = sources.get(letter.source)
-            if source is None:
-                yield f"{letter.place}: says it came from {letter.source}, where no record stands"
-            elif (source.key, source.value) != (letter.key, letter.value):
-                yield f"{letter.place}: key or bytes differ from {letter.source}"
-
-    return finding("dead letters keep key and bytes", len(evidence.dead_letters), offences())
-
-
 def held_records_keep_their_bytes(evidence: Evidence) -> Finding:
     """A held record is the record that was published, byte for byte."""
     sources = {record.place: record for record in evidence.raw}
@@ -299,7 +282,7 @@ def held_records_keep_their_bytes(evidence: Evidence) -> Finding:
 
 
 def judge(evidence: Evidence) -> list[Finding]:
-    """Every invariant of log, store, intents and dead letters; the read models are judged in ``folds``."""
+    """Every invariant of log, store and intents; ``folds`` and ``dead_letters`` have the others."""
     settled = settle(evidence.topic)
     return [
         every_intent_has_one_outcome(evidence, settled),
@@ -312,6 +295,5 @@ def judge(evidence: Evidence) -> list[Finding]:
         versions_are_contiguous(settled),
         decisions_are_whole(settled),
         store_equals_topic(evidence.store, settled),
-        dead_letters_keep_their_bytes(evidence),
         held_records_keep_their_bytes(evidence),
     ]

@@ -19,6 +19,7 @@ from tierline.verify.evidence import (
     Evidence,
     HeldRecord,
     Intent,
+    KeptDeadLetter,
     Place,
     RawRecord,
     SignedNote,
@@ -156,6 +157,7 @@ def read_evidence(reader: TopicReader, connection: psycopg.Connection[Any]) -> E
         dead_letters=dead_letters,
         held=read_held(connection),
         skipped=_skipped(connection),
+        kept={letter.id: letter for letter in _kept(connection)},
         captures=dict(
             connection.execute("SELECT payment_id::text, captures FROM sandbox.payment").fetchall()
         ),
@@ -213,6 +215,9 @@ def _dead_letter(read: Read) -> DeadLetter:
             code=text["oms.dlq.code"],
             key=read.key,
             value=read.value,
+            value_sha256=bytes.fromhex(text["oms.dlq.value.sha256"])
+            if "oms.dlq.value.sha256" in text
+            else None,
         )
     except KeyError as missing:
         raise EvidenceMissing(f"dead letter {read.place} has no header {missing}") from None
@@ -247,6 +252,17 @@ def _skipped(connection: psycopg.Connection[Any]) -> list[SkippedIntent]:
         'SELECT topic, partition, "offset", intent_index, intent_count, reason FROM deadletter.skipped'
     ).fetchall()
     return [SkippedIntent(Intent(Place(*row[:3]), row[3]), *row[4:]) for row in rows]
+
+
+def _kept(connection: psycopg.Connection[Any]) -> Iterable[KeptDeadLetter]:
+    with connection.cursor("verify_dead_letters") as cursor:
+        cursor.itersize = 500
+        cursor.execute(
+            "SELECT dead_letter_id::text, origin_topic, origin_partition, origin_offset, intent_index, key,"
+            " value, value_sha256, closed_as, reason FROM deadletter.record"
+        )
+        for dead_letter_id, topic, partition, offset, index, *rest in cursor:
+            yield KeptDeadLetter(dead_letter_id, Intent(Place(topic, partition, offset), index), *rest)
 
 
 def _rows(connection: psycopg.Connection[Any], name: str, order: str) -> list[dict[str, Any]]:

@@ -230,15 +230,6 @@ def test_a_payment_captured_twice_is_found() -> None:
     )
 
 
-def test_a_dead_letter_with_other_bytes_is_found() -> None:
-    """A dead letter must hold what the channel sent."""
-    evidence = evidence_of(a_clean_log())
-    evidence.raw = [*evidence.raw, RawRecord(Place("orders.portal.v1", 0, 3), b"key", b"value")]
-    evidence.dead_letters = [a_dead_letter(3, value=b"changed")]
-
-    assert "key or bytes differ" in str(broken_in(evidence)["dead letters keep key and bytes"])
-
-
 def test_a_jump_in_a_stream_is_found() -> None:
     """Versions of a stream are contiguous even where positions are."""
     log = a_clean_log()
