@@ -28,9 +28,6 @@ from tierline.domain.outcome import DeadLetterClass
 SPREAD = frozenset({DeadLetterClass.DECODE, DeadLetterClass.CONTRACT})
 """What one sender can cause alone: it counts only when several keys and sources are struck."""
 
-HEALS = frozenset({DeadLetterClass.UNKNOWN_ACCOUNT, DeadLetterClass.DEPENDENCY})
-"""What may be over by itself: a head that fails so is probed for as long as it takes."""
-
 
 class BreakerState(StrEnum):
     """See the module's picture. ``waiting`` is open too, without probes."""
@@ -82,7 +79,8 @@ class BreakerRules:
 class DeadRecord(NamedTuple):
     """A record with a dead intent: a number that stands for its key, who sent it, and of what kind it is.
 
-    ``spread``: every class among its intents is one of SPREAD. ``heals``: every class is one of HEALS.
+    ``spread``: every class among its intents is one of SPREAD. ``heals``: every class is one of PARKING: it
+    may be over by itself, so such a head is probed for as long as it takes.
     """
 
     key: int
@@ -225,6 +223,13 @@ class Breaker:
         """Whether nothing of it is worth keeping: closed, and nothing dead in sight."""
         return self.state is BreakerState.CLOSED and not self._window.dead
 
+    @property
+    def is_pressing(self) -> bool:
+        """Whether it must be stored before anything else happens: a crash must not give back its counts."""
+        return (
+            self.state is not BreakerState.CLOSED or self._window.consecutive * 4 >= self._rules.consecutive
+        )
+
     def snapshot(self) -> Snapshot:
         """What to store."""
         return Snapshot(
@@ -246,8 +251,13 @@ class Breaker:
 
     # --- what the intake asks -----------------------------------------------------------------------------
 
-    def may_try(self, now: int) -> bool:
-        """Whether the next record of the partition may be tried."""
+    def may_try(self, offset: int, now: int) -> bool:
+        """Whether the record at ``offset``, the next of the partition, may be tried.
+
+        What was counted before may: it comes again after a crash, and what it became is decided.
+        """
+        if offset < self.seen_to:
+            return True
         if self.state is BreakerState.WAITING:
             return False
         return self.state is not BreakerState.OPEN or self.passes > 0 or now >= self.next_probe_at
@@ -293,6 +303,11 @@ class Breaker:
                 self._stand(now)
             case _:
                 self._failed(now)
+
+    def room_made(self, now: int) -> None:
+        """There may be room for a held record again: where that is what it waits for, it is tried."""
+        if self.cause is Cause.HOLDS_FULL and self.state is BreakerState.OPEN:
+            self.next_probe_at = now
 
     # --- what a person asks -------------------------------------------------------------------------------
 

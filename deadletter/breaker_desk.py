@@ -10,6 +10,7 @@ from typing import Any
 from psycopg.rows import class_row
 
 from deadletter.breaker_store import Verb
+from deadletter.hold_requests import NOTIFY_CHANNEL
 from tierline.kit.database import Connection
 
 
@@ -106,6 +107,7 @@ def ask(
         place = (one.consumer, one.topic, one.partition, one.episode)
         row: Any = connection.execute(_ASK, (actor, str(verb), *place, count, reason)).fetchone()
         ids.append(row[0])
+    connection.execute("SELECT pg_notify(%s, '')", (NOTIFY_CHANNEL,))
     return ids
 
 

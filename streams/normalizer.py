@@ -19,8 +19,10 @@ from typing import Any, TypeVar, cast
 import faust
 import structlog
 
+from deadletter.breaker_file import load_breaker_policy
+from deadletter.breakers import Breakers
 from deadletter.envelope import DeadLetter
-from deadletter.held import HeldRecord, HoldChanges, HoldKey, RecordPlace, Request
+from deadletter.held import HeldRecord, HoldKey, RecordPlace, Request
 from deadletter.hold_policy import load_hold_policy
 from deadletter.holds import Holds
 from deadletter.ports import Fail
@@ -34,7 +36,7 @@ from streams.normalizing.context import AccountContext, Asked, ContextChanges
 from streams.normalizing.endings import Endings
 from streams.normalizing.intake import Intake
 from streams.normalizing.intake_metrics import IntakeMetrics
-from streams.normalizing.intake_store import IntakeStore, StoreThread, Taken
+from streams.normalizing.intake_store import IntakeChanges, IntakeStore, StoreThread, Taken
 from streams.normalizing.normalize import Normalizer
 from streams.normalizing.outlet import Outlet
 from streams.normalizing.positions import Positions
@@ -170,6 +172,15 @@ class _Parts:
             unknown_ms=wait_ms,
             now_ms=self._thread.present_ms,
         )
+        watch = PartitionWatch(NORMALIZER, "all channels", metrics, health, clock.now_ms)
+        self._breakers = Breakers(
+            load_breaker_policy(settings.breaker_policy),
+            app_version=APP_VERSION,
+            now_ms=clock.now_ms,
+            metrics=metrics,
+            watch=watch,
+        )
+        self._breakers_asked = asyncio.Event()
         self._holds = Holds(load_hold_policy(settings.hold_policy), clock.now_ms)
         self._router = Router(
             outlet=self._outlet,
@@ -191,6 +202,7 @@ class _Parts:
                 decide_within_ms=settings.marketplace.decide_within_ms,
             ).command,
             router=self._router,
+            gate=self._breakers,
             endings=Endings(app_version=APP_VERSION, now_ms=clock.now_ms),
             metrics=counted,
         )
@@ -199,6 +211,7 @@ class _Parts:
             context=self._context,
             router=self._router,
             holds=self._holds,
+            breakers=self._breakers,
             progress=progress,
             outlet=self._outlet,
             store=self._thread,
@@ -222,14 +235,14 @@ class _Parts:
             thread=self._thread,
             progress=progress,
             work=self,
-            watch=PartitionWatch(NORMALIZER, "all channels", metrics, health, clock.now_ms),
+            watch=watch,
             fail=fail,
         )
         loop = asyncio.get_running_loop()
         self._changes = ContextChanges(
             connected,
             changed=lambda refs: loop.call_soon_threadsafe(self._context_changed, refs),
-            asked=lambda: loop.call_soon_threadsafe(self._releases.people_asked),
+            asked=lambda: loop.call_soon_threadsafe(self._people_asked),
             lost=lambda: loop.call_soon_threadsafe(self._context_lost),
         )
         self.app = create_app(
@@ -251,6 +264,7 @@ class _Parts:
                 ("dead letters", self._router.run()),
                 ("parked records", self._intake.watch()),
                 ("held records", self._releases.run()),
+                ("breakers", self._serve_breakers()),
                 ("positions", self._positions.keep_saving()),
                 ("lag", self._positions.keep_telling(self._tell)),
             )
@@ -275,27 +289,32 @@ class _Parts:
     def taken_over(self, taken: Taken) -> None:
         """What is known about partitions that were taken over."""
         self._intake.remember(taken.verdicts, taken.held_again, taken.skipped_again)
+        self._breakers.load(taken.breakers)
+        self._breakers_asked.set()
         self._holds.load(taken.holds)
         self._releases.tell_held(taken.untold)
         self._releases.anything_changed()
 
-    def changes(self) -> HoldChanges:
+    def changes(self) -> IntakeChanges:
         """What is to be stored with the positions."""
-        return self._holds.take_changes()
+        return IntakeChanges(self._holds.take_changes(), self._breakers.take_changes())
 
-    def stored(self, changes: HoldChanges) -> None:
+    def stored(self, changes: IntakeChanges) -> None:
         """``changes`` are durable."""
-        self._holds.committed(changes)
-        self._releases.tell_held(changes.held)
+        self._holds.committed(changes.holds)
+        self._releases.tell_held(changes.holds.held)
 
     def given_up(self) -> None:
         """Forget what belongs to partitions that were given up."""
         self._intake.given_up()
         self._releases.given_up()
+        self._breakers.drop()
         self._router.forget()
 
     async def write(self, verdicts: Sequence[Verdict]) -> Sequence[Verdict | None]:
-        """Store verdicts (see ``deadletter.ports.VerdictStore``)."""
+        """Store verdicts (see ``deadletter.ports.VerdictStore``); the breakers that counted them first."""
+        if self._breakers.pressing:
+            await self._positions.save()
         return await self._leased(self._store.write_verdicts, verdicts)
 
     async def wave(self, wanted: Mapping[HoldKey, int]) -> list[HeldRecord]:
@@ -358,6 +377,17 @@ class _Parts:
             self._outlet.serve()
             await asyncio.sleep(_BUSY_S if self._outlet.unanswered else _IDLE_S)
 
+    async def _serve_breakers(self) -> None:
+        while True:
+            await self._breakers_asked.wait()
+            self._breakers_asked.clear()
+            self._breakers.do(await self._leased(self._store.breaker_actions))
+            self._intake.breakers_changed()
+
+    def _people_asked(self) -> None:
+        self._releases.people_asked()
+        self._breakers_asked.set()
+
     async def _tell(self, positions: Mapping[Place, int]) -> Mapping[Place, int]:
         return await self._batches.tell_positions(positions)
 
@@ -370,6 +400,7 @@ class _Parts:
         self._context.clear()
         self._intake.context_changed()
         self._releases.anything_changed()
+        self._breakers_asked.set()
 
 
 async def _first(*tasks: asyncio.Task[Any]) -> None:

@@ -2,20 +2,23 @@
 real.
 
 The same handler serves records that arrive and records that were held: reading is pure, and nothing happens
-to a record before all its intents can end.
+to a record before all its intents can end, and the breaker of its partition lets those die that must.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import Protocol
 
 import structlog
 
+from deadletter.breaker import Lane
 from deadletter.classify import PARKING
 from deadletter.envelope import Stage
 from deadletter.held import HeldRecord, HoldKey
-from deadletter.router import DeadIntent, Router
+from deadletter.router import DeadIntent, Ending, Router
 from deadletter.verdicts import Verdict
 from streams.normalizing.endings import Endings, Fault, fault_of, fault_of_bug
 from streams.normalizing.intake_metrics import ACCEPTED, DEAD, HELD, IntakeMetrics
@@ -31,6 +34,7 @@ from streams.normalizing.resolve import (
     unknown_account,
 )
 from streams.pipeline import Channel, read_intents
+from streams.reading.headers import UNREADABLE_SOURCE
 from streams.reading.intent import Intent, PlanNames, Reading, Unreadable
 from streams.reading.refusal import Code, dead
 from tierline.domain.outcome import Dead
@@ -42,11 +46,29 @@ Understood = Reading | Unreadable | Fault
 """What was read in a record; a Fault where reading it met a bug."""
 
 
+class Conclusion(Enum):
+    """What came of a record: all its intents ended; or nothing happened, because it waits for something, or
+    because it would die and its breaker does not let it.
+    """
+
+    ENDED = auto()
+    WAITS = auto()
+    STANDS = auto()
+
+
+class Gate(Protocol):
+    """The breakers (see ``deadletter.breakers``)."""
+
+    def may_die(self, record: Record, channel: str, dead: Sequence[DeadIntent], lane: Lane) -> bool: ...
+
+    def lived(self, record: Record, channel: str, source: str, lane: Lane) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
     """A record that was read. ``stored``: the verdicts of an earlier delivery, by intent index.
 
-    ``held``: it was held, and these are its intents that still wait.
+    ``held``: it was held, and these are its intents that still wait. ``unread``: why it has no intents.
     """
 
     record: Record
@@ -55,6 +77,7 @@ class Work:
     batch: Settling
     stored: Mapping[int, Verdict] = field(default_factory=dict)
     held: HeldRecord | None = None
+    unread: Unreadable | Fault | None = None
 
     @property
     def undecided(self) -> tuple[Intent, ...]:
@@ -82,10 +105,12 @@ class Concluder:
         channels: Mapping[str, tuple[Channel, PlanNames]],
         command: Callable[[Intent, Resolved], Framed],
         router: Router,
+        gate: Gate,
         endings: Endings,
         metrics: IntakeMetrics,
     ) -> None:
         self._channels = channels
+        self._gate = gate
         self._command = command
         self._router = router
         self._endings = endings
@@ -119,16 +144,17 @@ class Concluder:
     def work(
         self, record: Record, understood: Understood, batch: Settling, held: HeldRecord | None = None
     ) -> Work | None:
-        """The record as work; None when reading it was its end."""
+        """The record as work; None when verdicts of an earlier delivery were its end."""
         channel = self._channels[record.topic][0].name
-        match understood:
-            case Fault():
-                self._end_dead(channel, self._endings.unread(record, channel, understood, batch))
-            case Unreadable():
-                self._end_dead(channel, self._endings.unreadable(record, channel, understood, batch))
-            case Reading():
-                return self._work(channel, record, understood, batch, held)
-        return None
+        if isinstance(understood, Reading):
+            return self._work(channel, record, understood, batch, held)
+        return Work(record, channel, (), batch, held=held, unread=understood)
+
+    def read_again(self, work: Work) -> Work | None:
+        """``work`` after another look at its bytes, where they were not understood; as in ``work``."""
+        if work.unread is None:
+            return work
+        return self.work(work.record, self.understand(work.record), work.batch, work.held)
 
     def _work(
         self, channel: str, record: Record, reading: Reading, batch: Settling, held: HeldRecord | None
@@ -154,28 +180,64 @@ class Concluder:
 
     # --- conclude -----------------------------------------------------------------------------------------
 
-    def conclude(self, work: Work, rows: Rows, *, wait_over: bool) -> bool:
-        """End every intent of ``work``. False, and nothing has happened, when it has to wait."""
+    def conclude(self, work: Work, rows: Rows, *, lane: Lane = Lane.RECORDS) -> Conclusion:
+        """End every intent of ``work``, unless it has to wait or to stand. ``lane``: HOLDS when it waited."""
+        endings = self._endings_of(work, rows, wait_over=False)
+        if endings is None:
+            return Conclusion.WAITS
+        if not self._passes(work, endings, lane):
+            return Conclusion.STANDS
+        self._route(work, endings)
+        return Conclusion.ENDED
+
+    def may_go(self, held: HeldRecord, understood: Understood, rows: Rows, given_up: Dead | None) -> bool:
+        """Whether the breaker lets ``held`` have the endings of ``let_go``; nothing of them happens here."""
+        intents = waiting_intents(understood, held) if isinstance(understood, Reading) else ()
+        unread = None if isinstance(understood, Reading) else understood
+        stored = self._verdicts.get(held.place, {})
+        work = Work(held.record, held.channel, intents, _UNSETTLED, stored, held, unread)
+        return self._passes(work, self._endings_after_wait(work, rows, given_up), Lane.HOLDS)
+
+    def let_go(self, work: Work, rows: Rows, given_up: Dead | None) -> None:
+        """End every intent of ``work``, whose wait is over; as ``given_up`` says, where that is why."""
+        self._route(work, self._endings_after_wait(work, rows, given_up))
+
+    def waits(self, work: Work) -> None:
+        """``work`` came and has to wait."""
+        self._gate.lived(work.record, work.channel, work.intents[0].source, Lane.RECORDS)
+
+    def _passes(self, work: Work, endings: Sequence[Ending], lane: Lane) -> bool:
+        dead = [ending for ending in endings if isinstance(ending, DeadIntent)]
+        if dead:
+            return self._gate.may_die(work.record, work.channel, dead, lane)
+        source = work.intents[0].source if work.intents else UNREADABLE_SOURCE
+        self._gate.lived(work.record, work.channel, source, lane)
+        return True
+
+    def _endings_of(self, work: Work, rows: Rows, *, wait_over: bool) -> list[Ending] | None:
+        """How the intents without a verdict end; None when the record has to wait."""
+        match work.unread:
+            case Fault() as fault:
+                return [self._endings.unread(work.record, work.channel, fault, work.batch)]
+            case Unreadable() as unreadable:
+                return [self._endings.unreadable(work.record, work.channel, unreadable, work.batch)]
         intents = work.undecided
         try:
             resolutions = resolve_record(intents, rows)
         except Exception as error:  # noqa: BLE001 - as in understand
             fault = self._bug(work.record, error, Stage.CONTEXT)
-            for intent in intents:
-                self._end_fault(work, intent, fault)
-        else:
-            if not wait_over and any(isinstance(resolution, Unknown) for resolution in resolutions):
-                return False
-            for intent, resolution in zip(intents, resolutions, strict=True):
-                self._end(work, intent, resolution)
-        self._end_stored(work)
-        return True
+            return [self._faulty(work, intent, fault) for intent in intents]
+        if not wait_over and any(isinstance(resolution, Unknown) for resolution in resolutions):
+            return None
+        return [
+            self._ending(work, intent, resolution)
+            for intent, resolution in zip(intents, resolutions, strict=True)
+        ]
 
-    def give_up(self, work: Work, cause: Dead) -> None:
-        """The wait is over and ``cause`` is why: every undecided intent of ``work`` is dead."""
-        for intent in work.undecided:
-            self._end_fault(work, intent, fault_of(cause))
-        self._end_stored(work)
+    def _endings_after_wait(self, work: Work, rows: Rows, given_up: Dead | None) -> list[Ending]:
+        if given_up is not None:
+            return [self._faulty(work, intent, fault_of(given_up)) for intent in work.undecided]
+        return self._endings_of(work, rows, wait_over=True) or []
 
     def hold(self, work: Work, held: HeldRecord) -> None:
         """Let every undecided intent of ``work`` wait as part of ``held``."""
@@ -184,27 +246,31 @@ class Concluder:
             self._router.route(self._endings.held(held, work.batch))
         self._end_stored(work)
 
-    def _end(self, work: Work, intent: Intent, resolution: Resolution) -> None:
+    def _ending(self, work: Work, intent: Intent, resolution: Resolution) -> Ending:
         match resolution:
             case Resolved():
-                self._accept(work, intent, resolution)
+                return self._accepted(work, intent, resolution)
             case Unknown():
-                self._end_fault(work, intent, fault_of(unknown_account(intent)))
+                return self._faulty(work, intent, fault_of(unknown_account(intent)))
             case refused:
-                self._end_fault(work, intent, fault_of(refused, Stage.CONTEXT))
+                return self._faulty(work, intent, fault_of(refused, Stage.CONTEXT))
 
-    def _accept(self, work: Work, intent: Intent, resolved: Resolved) -> None:
+    def _accepted(self, work: Work, intent: Intent, resolved: Resolved) -> Ending:
         try:
             framed = self._command(intent, resolved)
         except Exception as error:  # noqa: BLE001 - as in understand
-            self._end_fault(work, intent, self._bug(work.record, error, Stage.ENCODE))
-        else:
-            self._metrics.ended(work.channel, ACCEPTED)
-            self._router.route(self._endings.accepted(work.record, intent, framed, work.batch))
+            return self._faulty(work, intent, self._bug(work.record, error, Stage.ENCODE))
+        return self._endings.accepted(work.record, intent, framed, work.batch)
+
+    def _route(self, work: Work, endings: Iterable[Ending]) -> None:
+        for ending in endings:
+            self._metrics.ended(work.channel, DEAD if isinstance(ending, DeadIntent) else ACCEPTED)
+            self._router.route(ending)
+        self._end_stored(work)
 
     def end_stored(self, work: Work) -> None:
         """Call dead again what was; the other intents of ``work`` wait already, and that is stored."""
-        for _ in work.undecided:
+        for _ in work.undecided if work.unread is None else (None,):
             work.batch.settle()
         self._end_stored(work)
 
@@ -216,10 +282,10 @@ class Concluder:
             ending = self._endings.stored(work.record, work.channel, verdict, intents[index], work.batch)
             self._end_dead(work.channel, ending)
 
-    def _end_fault(self, work: Work, intent: Intent, fault: Fault) -> None:
+    def _faulty(self, work: Work, intent: Intent, fault: Fault) -> DeadIntent:
         if work.held is not None:
             fault = replace(fault, attempts=work.held.attempts + 1, first_failed_at=work.held.held_at)
-        self._end_dead(work.channel, self._endings.dead(work.record, intent, fault, work.batch))
+        return self._endings.dead(work.record, intent, fault, work.batch)
 
     def _end_dead(self, channel: str, ending: DeadIntent) -> None:
         self._metrics.ended(channel, DEAD)
@@ -233,9 +299,24 @@ class Concluder:
             offset=record.offset,
             stage=str(stage),
             exception=type(error).__qualname__,
-            action="the record is in the dead-letter topic: fix the exception, deploy, replay",
+            action="it becomes a dead letter, or its breaker opens: fix the exception, deploy, replay",
         )
         return fault_of_bug(error, stage)
+
+
+class _Unsettled:
+    """What endings settle that are only looked at."""
+
+    given_up = False
+
+    def expect(self, more: int) -> None:
+        """Nothing is counted."""
+
+    def settle(self) -> None:
+        """Nothing is counted."""
+
+
+_UNSETTLED = _Unsettled()
 
 
 def waiting_intents(reading: Reading, held: HeldRecord) -> tuple[Intent, ...]:

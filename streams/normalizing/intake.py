@@ -5,6 +5,9 @@
     conclude    every intent of a record gets its ending, and the router makes it real; or the whole record
                 waits, because an account is not known yet
 
+What would die stands while the breaker of its partition is open, and everything of the partition behind it;
+``watch`` tries it again when the breaker says so.
+
 A record waits in two stages. It is parked in memory for a moment first, unacknowledged: most references that
 are missing at all arrive within it, and neither PostgreSQL nor the channel need hear of it. Then it is
 held: it is stored, its position passes, its channel is told.
@@ -24,11 +27,13 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from deadletter.breaker import Lane
+from deadletter.breakers import Breakers
 from deadletter.held import HoldKey, RecordPlace, place_of
 from deadletter.holds import Holds
 from deadletter.router import Router
 from deadletter.verdicts import Verdict
-from streams.normalizing.concluding import Concluder, Work, held_record
+from streams.normalizing.concluding import Concluder, Conclusion, Work, held_record
 from streams.normalizing.context import AccountContext, Asked
 from streams.normalizing.intake_metrics import PARKED, IntakeMetrics
 from streams.normalizing.look_up import look_up
@@ -87,6 +92,7 @@ class Intake:
         context: AccountContext,
         router: Router,
         holds: Holds,
+        breakers: Breakers,
         progress: Progress,
         outlet: Pressure,
         store: Presence,
@@ -98,6 +104,7 @@ class Intake:
         self._context = context
         self._router = router
         self._holds = holds
+        self._breakers = breakers
         self._progress = progress
         self._outlet = outlet
         self._store = store
@@ -117,7 +124,7 @@ class Intake:
 
     @property
     def standing(self) -> tuple[Place, ...]:
-        """The partitions that stand still, because nothing more of them may be held."""
+        """The partitions that stand still, because their breakers are open."""
         return tuple(self._standing)
 
     def remember(
@@ -149,6 +156,12 @@ class Intake:
 
     def room_made(self) -> None:
         """Something that was held has gone: partitions that stand still may go on."""
+        if self._standing:
+            self._breakers.room_made()
+            self._look_again.set()
+
+    def breakers_changed(self) -> None:
+        """A person closed a breaker or lets dead records pass: partitions that stand still may go on."""
         if self._standing:
             self._look_again.set()
 
@@ -244,7 +257,7 @@ class Intake:
             )
             for _ in range(len(work.intents) - len(remaining)):
                 work.batch.settle()
-            if remaining:
+            if remaining or work.unread is not None:
                 left.append(replace(work, intents=remaining))
         return left
 
@@ -260,17 +273,25 @@ class Intake:
         standing = self._standing.get(place)
         if standing is not None:
             standing.append(work)
-        elif not self._conclude_or_wait(work, rows, failed=failed):
+        elif not self._breakers.may_try(work.record) or not self._conclude_or_wait(work, rows, failed=failed):
             self._stand_still(place, work)
 
     def _conclude_or_wait(self, work: Work, rows: Rows, *, failed: bool) -> bool:
-        """False, and nothing has happened, when it would have to be held and there is no room for it."""
+        """False, and nothing has happened, when it stands: it would die and must not, or would have to wait
+        and there is no room for it.
+        """
+        if work.unread is not None:
+            return self._concluder.conclude(work, rows) is Conclusion.ENDED
         key = work.key
         waits = self._holds.blocks(key) or key in self._parking
-        if not waits and not failed and self._concluder.conclude(work, rows, wait_over=False):
-            return True
+        if not waits and not failed:
+            conclusion = self._concluder.conclude(work, rows)
+            if conclusion is not Conclusion.WAITS:
+                return conclusion is Conclusion.ENDED
         if not self._has_room(work, key):
+            self._breakers.full(work.record, work.channel)
             return False
+        self._concluder.waits(work)
         if self._holds.blocks(key):
             self._hold(work, key, Code.EARLIER_ORDER_WAITS, {})
         elif failed and not waits:
@@ -322,7 +343,7 @@ class Intake:
             if any(ref not in rows for intent in work.undecided for ref in references(intent)):
                 self._look_again.set()
                 return False
-            if self._concluder.conclude(work, rows, wait_over=False):
+            if self._concluder.conclude(work, rows, lane=Lane.HOLDS) is Conclusion.ENDED:
                 return True
             if looked_at < parked.deadline_ms:
                 return False
@@ -338,13 +359,7 @@ class Intake:
         self._standing[place] = deque([work])
         self._gates.pause(place)
         self._metrics.standing_still(place, still=True)
-        _log.error(
-            "partition_stands_still",
-            topic=place[0],
-            partition=place[1],
-            cause="no more may be held of this key or channel (most_records, most_keys of the hold policy)",
-            action="see `tierline holds list`; import what is missing, or release or discard what waits",
-        )
+        _log.warning("partition_stands_still", topic=place[0], partition=place[1], offset=work.record.offset)
 
     async def go_on(self) -> None:
         """Go on with every partition that stands still, as far as there is room."""
@@ -359,16 +374,21 @@ class Intake:
         self._metrics.publish()
 
     async def _step(self, standing: deque[Work | Batch]) -> bool:
-        """Take the first of what stands; False when it still has no room."""
+        """Try the first of what stands; False when it stands still."""
         first = standing[0]
         if isinstance(first, Batch):
             standing.popleft()
             await self._unfold(first, standing)
             return True
-        rows, failed = await self._rows([first])
-        if first.batch.given_up:
+        if not self._breakers.may_try(first.record):
             return False
-        if not self._conclude_or_wait(first, rows, failed=first in failed):
+        again = self._concluder.read_again(first)
+        if again is None:
+            standing.popleft()
+            return True
+        standing[0] = again
+        rows, failed = await self._rows([again])
+        if again.batch.given_up or not self._conclude_or_wait(again, rows, failed=again in failed):
             return False
         standing.popleft()
         return True

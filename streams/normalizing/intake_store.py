@@ -21,6 +21,15 @@ from typing import TypeVar
 import psycopg
 import structlog
 
+from deadletter.breaker_store import (
+    Action,
+    StoredBreaker,
+    asked_of,
+    load_breakers,
+    mark_taken,
+    save_breakers,
+)
+from deadletter.breakers import BreakerChanges
 from deadletter.held import HeldRecord, HoldChanges, HoldKey, RecordPlace, Request, StoredHold
 from deadletter.hold_store import (
     begin_release,
@@ -58,6 +67,8 @@ _GIVEN_UP = (
 
 _log = structlog.get_logger(__name__)
 
+_NOTHING_OF_BREAKERS = BreakerChanges()
+
 _STILL_OURS = """
 SELECT held.topic, held.partition, held.next_offset
   FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::uuid[]) AS ours (topic, partition, epoch, owner)
@@ -88,6 +99,18 @@ class Taken:
     untold: list[HeldRecord]
     held_again: set[RecordPlace]
     skipped_again: set[tuple[str, int, int, int]]
+    breakers: list[StoredBreaker]
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeChanges:
+    """What is written with the positions."""
+
+    holds: HoldChanges
+    breakers: BreakerChanges
+
+    def __bool__(self) -> bool:
+        return bool(self.holds or self.breakers)
 
 
 class IntakeStore:
@@ -116,8 +139,9 @@ class IntakeStore:
             for place, lease in held.items():
                 self._check_position(place, lease, ranges[place])
             taken = Taken(
-                {place: lease.next_offset for place, lease in held.items()}, [], [], [], set(), set()
+                {place: lease.next_offset for place, lease in held.items()}, [], [], [], set(), set(), []
             )
+            taken.breakers.extend(load_breakers(connection, self._consumer, taken.positions))
             for place, offset in taken.positions.items():
                 self._load(connection, place, offset, taken)
         self._leases.update(held)
@@ -137,8 +161,13 @@ class IntakeStore:
         for place in places:
             self._leases.pop(place, None)
 
-    def save(self, positions: Mapping[Place, int], changes: HoldChanges) -> None:
-        """Move the leases to ``positions`` and write ``changes``, in one transaction.
+    def save(
+        self,
+        positions: Mapping[Place, int],
+        holds: HoldChanges,
+        breakers: BreakerChanges = _NOTHING_OF_BREAKERS,
+    ) -> None:
+        """Move the leases to ``positions`` and write what changed, in one transaction.
 
         Raises LeaseLost; nothing has happened then.
         """
@@ -155,10 +184,13 @@ class IntakeStore:
                 }
                 after = leases.advance(connection, held, moves)
                 moved.update({(topic, partition): lease for partition, lease in after.items()})
-            if changes:
-                self._hold(connection, {place for place in changes.places() if place not in moved})
-                write_changes(connection, self._consumer, changes)
-            reached("normalizer.before_hold_commit" if changes.held else "normalizer.before_progress_commit")
+            if holds or breakers:
+                places = holds.places() | breakers.places()
+                self._hold(connection, {place for place in places if place not in moved})
+                write_changes(connection, self._consumer, holds)
+                save_breakers(connection, self._consumer, breakers.breakers)
+                mark_taken(connection, breakers.taken)
+            reached("normalizer.before_hold_commit" if holds.held else "normalizer.before_progress_commit")
             self._unsure = True
         self._unsure = False
         self._leases.update(moved)
@@ -200,6 +232,11 @@ class IntakeStore:
         """What people asked of the holds of our partitions and is not done yet."""
         with self._transaction() as connection:
             return open_requests(connection, self._consumer, list(self._leases)) if self._leases else []
+
+    def breaker_actions(self) -> list[Action]:
+        """What people asked of the breakers of our partitions and is not done yet."""
+        with self._transaction() as connection:
+            return asked_of(connection, self._consumer, list(self._leases)) if self._leases else []
 
     def look_up(self, asked: Collection[Asked]) -> list[RefRow]:
         """The rows of these references, those of Tierline's own ids included.

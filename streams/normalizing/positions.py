@@ -12,9 +12,8 @@ from typing import Protocol
 
 import structlog
 
-from deadletter.held import HoldChanges
 from deadletter.ports import Fail
-from streams.normalizing.intake_store import IntakeStore, StoreThread, Taken
+from streams.normalizing.intake_store import IntakeChanges, IntakeStore, StoreThread, Taken
 from streams.normalizing.progress import Place, Progress
 from streams.transport import LogRange
 from tierline.kit.crash_points import reached
@@ -39,10 +38,10 @@ class Work(Protocol):
     def taken_over(self, taken: Taken) -> None:
         """Partitions were taken over: what is known about them."""
 
-    def changes(self) -> HoldChanges:
+    def changes(self) -> IntakeChanges:
         """What is to be stored with the positions; it counts as settled."""
 
-    def stored(self, changes: HoldChanges) -> None:
+    def stored(self, changes: IntakeChanges) -> None:
         """``changes`` are durable."""
 
     def given_up(self) -> None:
@@ -115,7 +114,7 @@ class Positions:
                 return
             reached("normalizer.after_acknowledgement")
             try:
-                await self._thread.call(self._store.save, moved, changes)
+                await self._thread.call(self._store.save, moved, changes.holds, changes.breakers)
             except LeaseLost as error:
                 self._fail(f"another process works on our partitions: {error}")
             reached("normalizer.after_progress")
@@ -123,9 +122,9 @@ class Positions:
             self._durable.update({place: moved[place] for place in moved if place in self._durable})
             for place in moved:
                 self._watch.moved(place)
-            if changes.held:
+            if changes.holds.held:
                 reached("normalizer.after_hold_commit")
-            if changes.removed:
+            if changes.holds.removed:
                 reached("normalizer.after_removal")
             self._work.stored(changes)
 

@@ -29,7 +29,7 @@ from streams.normalizing.intake_metrics import IntakeMetrics
 from streams.normalizing.look_up import look_up
 from streams.normalizing.resolve import Rows, Unknown, references, resolve_record
 from streams.reading.intent import Intent, Reading
-from tierline.domain.outcome import DeadLetterClass, Skipped, SkipReason
+from tierline.domain.outcome import Dead, DeadLetterClass, Skipped, SkipReason
 from tierline.kit.crash_points import reached
 
 _WAVE_KEYS = 200
@@ -82,12 +82,13 @@ class _Release:
 
 @dataclass(frozen=True, slots=True)
 class _Going:
-    """A record that goes. ``spent``: because its wait is over."""
+    """A record that goes. ``spent``: because its wait is over; ``given_up``: what its intents die of then."""
 
     hold: KeyHold
     held: HeldRecord
     understood: Understood
     spent: bool
+    given_up: Dead | None
 
 
 class Releases:
@@ -295,8 +296,13 @@ class Releases:
             spent = waits and number == 0 and in_time and policy.is_spent(held.attempts + 1, age)
             if waits and not spent and not given_up:
                 return
-            yield _Going(hold, held, read, spent or given_up)
-            if (spent or given_up) and policy.on_dead is OnDead.PARK:
+            spent = spent or given_up
+            cause = held.cause if held.cause.dead_letter_class is DeadLetterClass.DEPENDENCY else None
+            going = _Going(hold, held, read, spent, cause if spent else None)
+            if not given_up and not self._concluder.may_go(held, read, rows, going.given_up):
+                return
+            yield going
+            if spent and policy.on_dead is OnDead.PARK:
                 return
 
     def _let_go(self, going: _Going, rows: Rows) -> None:
@@ -308,10 +314,7 @@ class Releases:
         work = self._concluder.work(held.record, going.understood, release, held)
         if work is None:
             return
-        if going.spent and held.cause.dead_letter_class is DeadLetterClass.DEPENDENCY:
-            self._concluder.give_up(work, held.cause)
-        else:
-            self._concluder.conclude(work, rows, wait_over=True)
+        self._concluder.let_go(work, rows, going.given_up)
 
     def _gone(self, hold: KeyHold, place: RecordPlace) -> None:
         reached("normalizer.after_release_settled")

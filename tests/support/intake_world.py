@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
+from deadletter.breaker_file import load_breaker_policy
+from deadletter.breakers import Breakers
 from deadletter.envelope import DeadLetter
 from deadletter.hold_policy import ChannelHolds, HoldPolicy
 from deadletter.holds import Holds
@@ -31,6 +33,7 @@ from streams.transport import Batch
 from tests.support.channel_examples import PLANS
 from tests.support.memory_desk import MemoryDesk
 from tierline.kit.records import Message, Record
+from tierline.kit.settings import ROOT
 from tierline.kit.telemetry import Metrics
 
 PORTAL = "orders.portal.v1"
@@ -39,6 +42,7 @@ DLQ = "orders.portal.v1.tierline-normalizer.dlq"
 COMMANDS = "oms.commands.v1"
 REPLIES = "orders.portal.replies.v1"
 WAIT_MS = 2_000
+BREAKERS = load_breaker_policy(ROOT / "policy" / "breaker.yaml")
 NOW_MS = 1_700_000_000_000
 HOLDS = HoldPolicy(ChannelHolds(retry_after_ms=(1_000, 5_000), attempts=3, longest_ms=60_000))
 
@@ -71,6 +75,7 @@ class IntakeWorld:
         self.now = 1_000
         self.wall = NOW_MS
         self.desk = MemoryDesk()
+        self.open_breakers: dict[tuple[str, int], str | None] = {}
         self.paused: set[tuple[str, int]] = set()
         self.away = False
         self.crowded = False
@@ -99,10 +104,14 @@ class IntakeWorld:
         )
         self.command: Callable[[Intent, Resolved], Framed] = normalizer.command
         counted = IntakeMetrics(self.metrics)
+        self.breakers = Breakers(
+            BREAKERS, app_version="9", now_ms=lambda: self.wall, metrics=self.metrics, watch=self
+        )
         concluder = Concluder(
             channels={c.topic.name: (c, PlanNames(PLANS, c.name)) for c in CHANNELS.values()},
             command=self._command,
             router=self.router,
+            gate=self.breakers,
             endings=Endings(app_version="9", now_ms=lambda: self.wall),
             metrics=counted,
         )
@@ -111,6 +120,7 @@ class IntakeWorld:
             context=self.context,
             router=self.router,
             holds=self.holds,
+            breakers=self.breakers,
             progress=self.progress,
             outlet=self,
             store=self,
@@ -141,6 +151,9 @@ class IntakeWorld:
     async def write(self, verdicts: Sequence[Verdict]) -> Sequence[Verdict | None]:
         await asyncio.sleep(0)
         return [self.stored.setdefault(v.dead_letter_id, v) for v in verdicts]
+
+    def breaker(self, place: tuple[str, int], cause: str | None) -> None:
+        self.open_breakers[place] = cause
 
     def pause(self, place: tuple[str, int]) -> None:
         self.paused.add(place)

@@ -167,6 +167,17 @@ class NormalizerBench:
         wait_for(lambda: self.positions() == ends, f"positions {self.positions()} to reach {ends}", seconds)
         wait_for(lambda: self.held() == held, f"{self.held()} held records to become {held}", seconds)
 
+    def fetch(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """What a question to the test's database is answered with."""
+        with connect(self.settings.database_url, "bench") as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def epoch(self, topic: str, partition: int) -> int:
+        """How often the lease of a partition was taken."""
+        place = (NORMALIZER, topic, partition)
+        statement = "SELECT epoch FROM oms.lease WHERE consumer = %s AND topic = %s AND partition = %s"
+        return sum(epoch for (epoch,) in self.fetch(statement, *place))
+
     def execute(self, statement: str, *values: object) -> None:
         """Run one statement on the test's database."""
         with connect(self.settings.database_url, "bench") as connection:

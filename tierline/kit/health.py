@@ -41,6 +41,7 @@ class Reason(StrEnum):
 
     STARTING = "starting"
     DRAINING = "draining"
+    BREAKER_OPEN = "breaker_open"
     DEPENDENCY = "dependency"
     STALLED = "stalled"
     SERVING = "serving"
@@ -50,6 +51,7 @@ class Standstill(StrEnum):
     """What explains that a partition does not move."""
 
     OPENING = "opening"
+    BREAKER_OPEN = "breaker_open"
     DEPENDENCY = "dependency"
     CLOSED = "closed"
     STALLED = "stalled"
@@ -161,6 +163,10 @@ class Health:
         """Work on ``places`` waits for something that is away: ``cause``."""
         self._stand_still(places, Standstill.DEPENDENCY, cause)
 
+    def breaker_open(self, place: Place, cause: str) -> None:
+        """Dead letters of ``place`` are kept back, because of ``cause``: it may stand."""
+        self._stand_still([place], Standstill.BREAKER_OPEN, cause)
+
     def closed(self, place: Place) -> None:
         """``place`` is kept closed: store and topic disagree."""
         self._stand_still([place], Standstill.CLOSED, "store and topic disagree")
@@ -266,11 +272,18 @@ class Health:
             return started
         if self._draining:
             return Answer(ok=False, reason=Reason.DRAINING, detail="asked to end")
+        if broken := next(self._broken(), None):
+            return Answer(ok=False, reason=Reason.BREAKER_OPEN, detail=broken)
         if away := next(self._away(now), None):
             return Answer(ok=False, reason=Reason.DEPENDENCY, detail=away)
         if stalled := next(self._stalled(now), None):
             return Answer(ok=False, reason=Reason.STALLED, detail=stalled)
         return Answer(ok=True, reason=Reason.SERVING)
+
+    def _broken(self) -> Iterator[str]:
+        for (topic, number), partition in self._partitions.items():
+            if partition.standstill is Standstill.BREAKER_OPEN:
+                yield f"{topic}[{number}] keeps dead letters back: {partition.cause}"
 
     def _away(self, now: int) -> Iterator[str]:
         for name, server in self._servers.items():

@@ -51,6 +51,13 @@ class PartitionWatch:
         self._health.stalled(place, cause)
         self._set(self._metrics.stalled, place, 1)
 
+    def breaker(self, place: Place, cause: str | None) -> None:
+        """The breaker of ``place`` is open because of ``cause``; None: not any more."""
+        if cause is None:
+            self._health.opened([place])
+        else:
+            self._health.breaker_open(place, cause)
+
     def waiting(self, places: Collection[Place], cause: str) -> None:
         """Something that ``places`` need is away."""
         self._health.waiting(places, cause)

@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     checkpoint: CheckpointSettings = CheckpointSettings()
     catalog: Path = ROOT / "catalog" / "catalog.yaml"
     policy: Path = ROOT / "policy" / "eligibility.yaml"
+    breaker_policy: Path = ROOT / "policy" / "breaker.yaml"
     hold_policy: Path = ROOT / "policy" / "holds.yaml"
     unknown_account_wait_ms: int = 2_000
     context_cache_size: int = 50_000

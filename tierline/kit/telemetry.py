@@ -49,7 +49,13 @@ class Metrics:
         )
         self.stalled = self._per_partition("oms_partition_stalled", "1: stopped by a bug. Page.")
         self.standing_still = self._per_partition(
-            "oms_partition_standing_still", "1: reads no further, because nothing more of it may be held."
+            "oms_partition_standing_still", "1: reads no further, because its breaker is open."
+        )
+        self.breaker_open = Gauge(
+            "oms_breaker_open",
+            "1: dead letters are kept back, and the partition stands where one would be written. Page.",
+            ["channel", "partition"],
+            registry=self.registry,
         )
         self.key_holds = self._per_channel("oms_key_holds", "Keys whose records wait in order.")
         self.held_records = self._per_channel("oms_held_records", "Records that wait in order.")

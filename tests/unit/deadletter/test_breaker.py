@@ -66,7 +66,7 @@ class Partition:
     def probe(self, record: DeadRecord) -> bool:
         """Wait for the next probe and let it fail."""
         self.now = max(self.now, self.breaker.next_probe_at)
-        assert self.breaker.may_try(self.now)
+        assert self.breaker.may_try(self.offset, self.now)
         return self.dead(record)
 
     def opened(self) -> Partition:
@@ -203,7 +203,7 @@ def test_a_head_is_probed_with_longer_and_longer_pauses() -> None:
     pauses = []
     for _ in range(3):
         pauses.append(partition.breaker.next_probe_at - partition.now)
-        assert not partition.breaker.may_try(partition.breaker.next_probe_at - 1)
+        assert not partition.breaker.may_try(partition.offset, partition.breaker.next_probe_at - 1)
         partition.probe(bug())
     assert [2 * SECOND, 4 * SECOND, 8 * SECOND] == pauses
 
@@ -212,7 +212,7 @@ def test_a_poison_head_is_buried_alone_and_the_next_is_tried_at_once() -> None:
     """Three failed probes, and the good records behind it flow."""
     partition = Partition().opened()
     assert [False, False, True] == [partition.probe(bug()) for _ in range(3)]
-    assert partition.breaker.may_try(partition.now)
+    assert partition.breaker.may_try(partition.offset, partition.now)
     partition.good(RULES.half_open)
     assert (BreakerState.CLOSED, 20) == (partition.breaker.state, partition.buried)
 
@@ -221,7 +221,7 @@ def test_after_three_heads_buried_alone_it_waits() -> None:
     """Nineteen, three alone, and then none for ever."""
     partition = Partition().waiting()
     assert 19 + 3 == partition.buried
-    assert not partition.breaker.may_try(FAR)
+    assert not partition.breaker.may_try(partition.offset, FAR)
 
 
 def test_a_head_that_may_heal_is_probed_for_as_long_as_it_takes() -> None:
@@ -321,7 +321,7 @@ def test_the_same_version_stays_as_it_was(state: BreakerState) -> None:
 def test_another_version_probes_again() -> None:
     """What waited is tried at once, with all its probes and heads."""
     partition = Partition().waiting().restarted("2")
-    assert partition.breaker.may_try(partition.now)
+    assert partition.breaker.may_try(partition.offset, partition.now)
     assert [False, False, True] == [partition.probe(bug()) for _ in range(3)]
 
 
@@ -346,7 +346,7 @@ def test_crashes_do_not_give_back_what_was_counted() -> None:
     partition = Partition()
     buried = 0
     for number in range(100):
-        if partition.breaker.may_try(partition.now):
+        if partition.breaker.may_try(partition.offset, partition.now):
             buried += partition.dead(bug(number))
         partition = partition.restarted()
     assert 19 == buried

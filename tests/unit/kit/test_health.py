@@ -17,6 +17,7 @@ from tierline.kit.health import (
 )
 
 PLACE = ("orders.portal.v1", 3)
+OTHER = ("orders", 1)
 HOUR_MS = 3_600_000
 
 
@@ -98,6 +99,7 @@ def test_a_partition_that_moves_is_well_however_far_behind_it_is(turning: Turnin
 
 EXPLAINED: dict[str, tuple[Callable[[Health], None], Reason]] = {
     "a rebalance": (lambda health: health.opening([PLACE]), Reason.SERVING),
+    "its breaker is open": (lambda health: health.breaker_open(PLACE, "ratio"), Reason.BREAKER_OPEN),
     "something it needs is away": (lambda health: health.waiting([PLACE], "refused"), Reason.DEPENDENCY),
     "a server does not answer": (lambda health: health.answered("Kafka", "refused"), Reason.DEPENDENCY),
     "store and topic disagree": (lambda health: health.closed(PLACE), Reason.STALLED),
@@ -186,6 +188,9 @@ def test_of_several_reasons_the_first_is_named() -> None:
     still_needed = Health([], clock.now_ms)
     still_needed.stalled(PLACE, "ValueError()")
     still_needed.answered("Kafka", "refused")
+    still_needed.breaker_open(OTHER, "ratio")
+    assert "breaker_open: orders[1] keeps dead letters back: ratio" == str(still_needed.ready())
+    still_needed.opened([OTHER])
     assert Reason.DEPENDENCY == still_needed.ready().reason
     still_needed.answered("Kafka")
     assert Reason.STALLED == still_needed.ready().reason
