@@ -1,7 +1,7 @@
 """Which keys are held, in memory: what the head of each waits for, when it is tried again, what must be
 stored.
 
-The bytes of held records are in PostgreSQL; a key costs a few hundred bytes here, however much waits behind
+The bytes of held records are in PostgreSQL; a key costs less than a kilobyte here, however much waits behind
 it. Lives on the event loop. Everything that changes is collected and written in one transaction with the
 positions (``take_changes``), by the process that has the leases; whoever takes a partition over loads what
 is stored.

@@ -28,7 +28,7 @@ from tierline.local.workers import Worker, WorkerGroup
 from tierline.verify.check import Report, check
 from tierline.workload.running import target_of
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 
 PORTAL = "orders.portal.v1"
 WAIT_MS = 150
@@ -128,7 +128,7 @@ def killed(worker: Worker, point: str, work: Callable[[], None]) -> None:
     worker.restart({"TIERLINE_CRASH_POINT": f"normalizer.{point}"})
     armed = worker.pid
     work()
-    wait_for(lambda: worker.pid != armed and worker.is_running(), f"{point} to kill", 90)
+    wait_for(lambda: worker.pid != armed and worker.is_running(), f"{point} to kill", 120)
 
 
 def test_killed_between_any_two_steps_of_hold_and_release(settings: Settings, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_what_waits_is_listed_shown_released_and_discarded(
     bench.publish([order(f"r-{i}", "sub_late", b"k") for i in range(3)])
     bench.publish([order("r-3", "sub_other", None)])
     with bench.running(tmp_path):
-        wait_for(lambda: bench.held() == 4, "four held records")
+        wait_for(lambda: bench.held() == 4, "four held records", 120)
         listed = cli("list")
         assert "portal: 4 records of 2 keys wait" in listed
         found = {hold["key"]: hold for hold in json.loads(cli("list", "--json"))["holds"]}
@@ -70,7 +70,7 @@ def test_what_waits_is_listed_shown_released_and_discarded(
         assert 4 == bench.held()
         said = json.loads(cli("discard", hold, "--reason", "sent twice, INC-7", "--json"))
         assert said["result"].startswith("done")
-        wait_for(lambda: bench.held() == 3, "the discarded record to leave")
+        wait_for(lambda: bench.held() == 3, "the discarded record to leave", 60)
         assert "sent twice, INC-7" in cli("show", hold)
         assert "no such record" in cli("discard", hold, "--reason", "x", "--offset", "0")
         bench.know("late", "other")
@@ -90,7 +90,7 @@ def test_what_is_not_held_or_not_explained_is_refused(
         cli("show", "00000000")
     bench.publish([order("r-1", "sub_late", b"k")])
     with bench.running(tmp_path / "first"):
-        wait_for(lambda: bench.held() == 1, "a held record")
+        wait_for(lambda: bench.held() == 1, "a held record", 120)
     [found] = json.loads(cli("list", "--json"))["holds"]
     with pytest.raises(CommandError, match="needs its reason"):
         cli("discard", found["hold_id"], "--reason", " ")
