@@ -11,7 +11,7 @@ import fastavro
 import pytest
 
 from schemas import reference
-from schemas.avsc import COMMANDS_SUBJECT, EVENTS_SUBJECT, Schema, load_schema, parse, text_of
+from schemas.avsc import COMMANDS_SUBJECT, EVENTS_SUBJECT, Schema, load_schema, parse, text_of, versions
 from schemas.codec import Codec, envelope_of, frame_header
 from schemas.errors import UnknownType
 from tests.support.avro_records import EVENT
@@ -27,8 +27,8 @@ NEW_FIELD = {"name": "region", "type": ["null", "string"], "default": None}
 
 def future_schema() -> Schema:
     """The events of a later release: one more type, one more field in the envelope and in a body."""
-    raw = json.loads(text_of(EVENTS_SUBJECT, 1))
-    body = raw["fields"][-1]
+    raw = json.loads(text_of(EVENTS_SUBJECT, versions(EVENTS_SUBJECT)[-1]))
+    body = next(field for field in raw["fields"] if field["name"] == "body")
     tier_changed = next(branch for branch in body["type"] if branch["name"] == "TierChanged")
     tier_changed["fields"].append({"name": "proof", "type": "string", "default": ""})
     body["type"].append(NEW_BODY)

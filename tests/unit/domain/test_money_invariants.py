@@ -117,19 +117,22 @@ class MoneyOverTime(RuleBasedStateMachine):
     )
     def payment_result(self, data: st.DataObject, status: str, wrong: int) -> None:
         """The gateway says something about some payment of either subscription."""
-        if not self.asked:
-            return
+        if self.asked:
+            order, request = data.draw(st.sampled_from(self.asked[-4:]))
+            self.answer(order, request, status, wrong)
+
+    @rule(subscription_id=BOTH, status=st.sampled_from(["authorized", "captured", "declined"]))
+    def live_payment_goes_on(self, subscription_id: str, status: str) -> None:
+        """The gateway answers what a live order waits for."""
+        for order, request in self.asked:
+            if self.subscription(subscription_id).order_paid_by(request.payment_id) is not None:
+                self.answer(order, request, status)
+
+    def answer(self, order: Command, request: PaymentRequested, status: str, wrong: int = 0) -> None:
+        """Tell what the gateway says, ``wrong`` minor units off."""
         self.offset += 1
-        order, request = data.draw(st.sampled_from(self.asked[-4:]))
-        self.send(
-            a_result(
-                order,
-                status,
-                request.amount_minor + wrong,
-                offset=self.offset,
-                payment_id=request.payment_id,
-            )
-        )
+        minor = request.amount_minor + wrong
+        self.send(a_result(order, status, minor, offset=self.offset, payment_id=request.payment_id))
 
     def send(self, command: Command) -> None:
         """Decide, and keep what the topic would hold."""
@@ -204,8 +207,8 @@ class MoneyOverTime(RuleBasedStateMachine):
 
 TestMoneyOverTime = MoneyOverTime.TestCase
 TestMoneyOverTime.settings = settings(
-    max_examples=60,
-    stateful_step_count=25,
+    max_examples=100,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
