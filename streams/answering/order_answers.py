@@ -64,6 +64,8 @@ def is_answer(event: Raw) -> bool:
     kind = event["type"]
     if kind == "OrderValidated":
         return bool(event["body"]["validate_only"])
+    if kind == "PeriodRolled":
+        return bool(event["command_type"] == "RollPeriod" and event["decision_index"] == 0)
     return kind in OUTCOMES or kind in ANSWERED_BY_ITSELF
 
 
@@ -95,7 +97,7 @@ def answer(
     if kind == "DuplicateOrderIgnored":
         outcome = _of_first(body["outcome"])
         return _reply(event, event, outcome, _reasons(body["reasons"]), None, answered_at, duplicate=True)
-    if kind == "StandingChanged":
+    if kind in {"StandingChanged", "PeriodRolled"}:
         return _reply(event, event, "completed", (), None, answered_at)
     if kind == "OperationIgnored":
         return _of_ignored(event, answered_at)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -16,15 +17,54 @@ from streams.reading.contract import Contract, Document
 from streams.reading.fields import Reference, Whole, Word, milliseconds_of
 from streams.reading.intent import NOW, Arrival, Intent
 from streams.reading.refusal import Code, Refused
-from tierline.domain.commands import ChangeStanding
+from tierline.domain.calendar import billing_date, month_of
+from tierline.domain.commands import ChangeStanding, RollPeriod
 from tierline.domain.subscription import ENDED, GOOD, SUSPENDED
 
 CHANGE_PLAN = "ChangePlan"
+RENEW = "Renew"
 IN_PROGRESS = "InProgress"
 STANDINGS: Mapping[str, str] = {"Suspend": SUSPENDED, "Reinstate": GOOD, "Unsubscribe": ENDED}
 
 _OFFSET = re.compile(r"(?:[Zz]|[+-]\d{2}:?\d{2})$")
+_UNIT = re.compile(r"P(?P<count>[1-9]\d?)(?P<unit>[MY])")
 _DIGITS = re.compile(r"[0-9]{0,18}")
+
+
+class Term(Struct, frozen=True, gc=False, rename="camel"):
+    """What was bought: days or instants, ``end_date`` mostly the last day; ``term_unit`` such as P1M."""
+
+    tolerated: ClassVar = ("chargeDuration",)
+
+    start_date: Word | UnsetType | None = UNSET
+    end_date: Word | UnsetType | None = UNSET
+    term_unit: Word | UnsetType | None = UNSET
+
+
+class Subscription(Struct, frozen=True, gc=False):
+    """The subscription as the marketplace has it. Who bought and who uses it is nobody's business here."""
+
+    tolerated: ClassVar = (
+        "allowedCustomerOperations",
+        "autoRenew",
+        "beneficiary",
+        "created",
+        "id",
+        "isFreeTrial",
+        "isTest",
+        "lastModified",
+        "name",
+        "offerId",
+        "planId",
+        "publisherId",
+        "purchaser",
+        "quantity",
+        "saasSubscriptionStatus",
+        "sandboxType",
+        "sessionMode",
+    )
+
+    term: Term | UnsetType | None = UNSET
 
 
 class Operation(Struct, frozen=True, gc=False, rename="camel"):
@@ -39,15 +79,15 @@ class Operation(Struct, frozen=True, gc=False, rename="camel"):
         "operationRequestSource",
         "publisherId",
         "purchaseToken",
-        "subscription",
     )
 
     id: Reference
     subscription_id: Reference
     time_stamp: Word
-    action: Literal["ChangePlan", "ChangeQuantity", "Suspend", "Reinstate", "Unsubscribe"]
+    action: Literal["ChangePlan", "ChangeQuantity", "Renew", "Suspend", "Reinstate", "Unsubscribe"]
     status: Literal["InProgress", "Succeeded"]
     plan_id: Word | UnsetType | None = UNSET
+    subscription: Subscription | UnsetType | None = UNSET
     quantity: Whole | Annotated[str, Meta(max_length=18)] | UnsetType | None = UNSET
 
 
@@ -58,13 +98,13 @@ def intents(document: Document[Operation], arrival: Arrival) -> tuple[Intent, ..
     """The one order, or the one change of the subscription's standing, that the operation is."""
     operation, record = document.content, arrival.record
     began = min(_told_at(operation), record.timestamp_ms)
-    standing = STANDINGS.get(operation.action)
-    if standing is not None:
-        plan, seats, change = None, None, ChangeStanding(standing, began)
+    change = _change(operation, began)
+    if change is not None:
+        plan, seats = None, None
     elif operation.status != IN_PROGRESS:
         raise Refused(Code.INVALID_VALUE, "status")
     else:
-        (plan, seats), change = _asked(operation), None
+        plan, seats = _asked(operation)
     intent = Intent(
         arrival.channel,
         arrival.source,
@@ -93,6 +133,42 @@ def intents(document: Document[Operation], arrival: Arrival) -> tuple[Intent, ..
         change,
     )
     return (intent,)
+
+
+def _change(operation: Operation, began: int) -> ChangeStanding | RollPeriod | None:
+    standing = STANDINGS.get(operation.action)
+    if standing is not None:
+        return ChangeStanding(standing, began)
+    if operation.action != RENEW:
+        return None
+    start, end = _term(operation.subscription.term or None) if operation.subscription else (None, None)
+    return RollPeriod(start, end, began)
+
+
+def _term(term: Term | None) -> tuple[str | None, str | None]:
+    """First day and the day after the last; both or none."""
+    if term is None or not term.start_date or not term.end_date:
+        return None, None
+    start = _day(term.start_date, "subscription.term.startDate")
+    end = _day(term.end_date, "subscription.term.endDate")
+    if end <= start:
+        raise Refused(Code.INVALID_VALUE, "subscription.term.endDate")
+    after = end + timedelta(days=1)
+    if (unit := _UNIT.fullmatch(term.term_unit or "")) and end == _later(start, unit):
+        after = end
+    return start.isoformat(), after.isoformat()
+
+
+def _later(day: date, unit: re.Match[str]) -> date:
+    months = int(unit["count"]) * (12 if unit["unit"] == "Y" else 1)
+    return billing_date(month_of(day) + months, day.day)
+
+
+def _day(text: str, field: str) -> date:
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        raise Refused(Code.INVALID_TIMESTAMP, field) from None
 
 
 def _asked(operation: Operation) -> tuple[str | None, int | None]:

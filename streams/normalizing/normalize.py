@@ -16,7 +16,7 @@ from schemas.writer import compile_record, specialise
 from streams.normalizing.resolve import Resolved
 from streams.pipeline import CHANNELS
 from streams.reading.intent import Intent, change_digest, content_digest
-from tierline.domain.commands import Command, CommandBody, Origin, PlaceOrder
+from tierline.domain.commands import ChangeStanding, Command, CommandBody, Origin, PlaceOrder
 from tierline.domain.identity import correlation_id_of, order_command_id
 from tierline.kit.partitioner import partition_of
 
@@ -219,5 +219,5 @@ def _order(intent: Intent) -> PlaceOrder:
 def _command_id(intent: Intent, subscription_id: str) -> str:
     kind = "validate" if intent.validate_only else "order"
     if intent.change is not None:
-        kind = "standing"
+        kind = "standing" if isinstance(intent.change, ChangeStanding) else "period"
     return order_command_id(intent.channel, intent.source, intent.reference, subscription_id, kind)

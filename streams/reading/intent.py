@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from tierline.domain.commands import ChangeStanding
+from tierline.domain.commands import ChangeStanding, RollPeriod
 from tierline.domain.outcome import Dead
 from tierline.kit.records import Record
 
@@ -58,7 +58,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     traceparent: str | None
     field: str
     due_from: int | None = None
-    change: ChangeStanding | None = None
+    change: ChangeStanding | RollPeriod | None = None
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
@@ -141,9 +141,13 @@ def content_digest(subscription_id: str, intent: Intent) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def change_digest(subscription_id: str, change: ChangeStanding) -> str:
+def change_digest(subscription_id: str, change: ChangeStanding | RollPeriod) -> str:
     """Hex SHA-256 of a change that is no order; when it happened does not count."""
-    return hashlib.sha256(_FIELD.join((subscription_id, change.standing)).encode()).hexdigest()
+    if isinstance(change, ChangeStanding):
+        content: tuple[str, ...] = (change.standing,)
+    else:
+        content = ("renewed", change.period_start or "", change.period_end or "")
+    return hashlib.sha256(_FIELD.join((subscription_id, *content)).encode()).hexdigest()
 
 
 def reference_of_content(parts: Iterable[str]) -> str:

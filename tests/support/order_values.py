@@ -26,6 +26,7 @@ from tierline.domain.commands import (
     RecordPaymentResult,
     RejectOrder,
     ReleaseOrder,
+    RollPeriod,
 )
 from tierline.domain.cycles import Cycle
 from tierline.domain.identity import (
@@ -180,6 +181,26 @@ def a_change(standing: str, told_at: int = NOON, *, offset: int = 0, reference: 
     return _command(
         ChangeStanding(standing, told_at),
         order_command_id("marketplace", "main", reference, SUBSCRIPTION, "standing"),
+        ("marketplace", "main", reference),
+        Origin("orders.marketplace.v1", 0, offset),
+        told_at + 500,
+        account_id=ACCOUNT,
+        subscription_id=SUBSCRIPTION,
+    )
+
+
+def a_renewal(
+    told_at: int,
+    start: str | None = None,
+    end: str | None = None,
+    *,
+    offset: int = 0,
+    reference: str = "op-r",
+) -> Command:
+    """The marketplace says that sub_88 was renewed at ``told_at``."""
+    return _command(
+        RollPeriod(start, end, told_at),
+        order_command_id("marketplace", "main", reference, SUBSCRIPTION, "period"),
         ("marketplace", "main", reference),
         Origin("orders.marketplace.v1", 0, offset),
         told_at + 500,

@@ -118,12 +118,17 @@ def _told(reading: Reading | Unreadable, catalog: Catalog) -> dict[str, Any]:
 
 
 def _intent(intent: Intent, catalog: Catalog) -> dict[str, Any]:
+    from tierline.domain.commands import ChangeStanding
+
     if intent.change is not None:
+        change = intent.change
         return {
             "reference": intent.reference,
             "source": intent.source,
             "subscription": intent.subscription_ref,
-            "standing": intent.change.standing,
+            "change": f"standing {change.standing}"
+            if isinstance(change, ChangeStanding)
+            else "the next period begins",
             "would_be_rejected": [],
         }
     rejections: list[dict[str, str | None]] = [
@@ -154,25 +159,25 @@ def _lines(told: Mapping[str, Any], number: str) -> Iterator[str]:
         yield f"  {dead['text']}"
         return
     intents = told["intents"]
-    if "standing" in intents[0]:
-        yield from _standing_lines(number, intents[0])
+    if "change" in intents[0]:
+        yield from _change_lines(number, intents[0])
     else:
         yield f"{number}{'one order' if len(intents) == 1 else f'{len(intents)} orders'}"
     for position, intent in enumerate(intents, 1):
         if len(intents) > 1:
             yield f"order {position}"
-        if "standing" not in intent:
+        if "change" not in intent:
             yield from _intent_lines(intent)
     if told["unknown_fields"]:
         yield f"  Unknown fields, tolerated and not read: {told['unknown_fields']}."
     yield f"  {CHECKED_LATER}"
 
 
-def _standing_lines(number: str, change: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{number}one change of standing"
+def _change_lines(number: str, change: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{number}one change of the subscription, no order"
     yield f"  reference       {change['reference']} from {change['source']}"
     yield f"  subscription    {change['subscription']}"
-    yield f"  standing        {change['standing']}"
+    yield f"  change          {change['change']}"
 
 
 def _intent_lines(intent: Mapping[str, Any]) -> Iterator[str]:

@@ -128,6 +128,19 @@ class ChangeStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class RollPeriod:
+    """A renewal: begin the period after the one in force.
+
+    ``period_start`` and ``period_end`` (half-open) are the sender's own dates; None: by the calendar.
+    ``told_at`` is when it happened at the sender.
+    """
+
+    period_start: str | None
+    period_end: str | None
+    told_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseOrder:
     """Decide an order that is on hold, without the rules that hold. ``reason``: a person's words."""
 
@@ -144,7 +157,13 @@ class RejectOrder:
 
 
 CommandBody = (
-    OpenSubscription | PlaceOrder | RecordPaymentResult | ChangeStanding | ReleaseOrder | RejectOrder
+    OpenSubscription
+    | PlaceOrder
+    | RecordPaymentResult
+    | ChangeStanding
+    | ReleaseOrder
+    | RejectOrder
+    | RollPeriod
 )
 
 

@@ -16,12 +16,14 @@ from tierline.domain.commands import (
     RecordPaymentResult,
     RejectOrder,
     ReleaseOrder,
+    RollPeriod,
 )
 from tierline.domain.context import Context
 from tierline.domain.events import Event
 from tierline.domain.openings import decide_opening
 from tierline.domain.orders import decide_order
 from tierline.domain.payment_results import decide_payment_result
+from tierline.domain.renewals import decide_roll
 from tierline.domain.review import decide_rejection, decide_release
 from tierline.domain.standing import decide_standing
 from tierline.domain.state import State
@@ -38,6 +40,8 @@ def decide(state: State, command: Command, context: Context) -> tuple[Event, ...
             return decide_payment_result(state, command, result, context)
         case ChangeStanding() as change:
             return decide_standing(state, command, change, context)
+        case RollPeriod() as roll:
+            return decide_roll(state, command, roll, context)
         case ReleaseOrder() as release:
             return decide_release(state, command, release, context)
         case RejectOrder() as rejection:

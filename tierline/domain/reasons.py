@@ -32,6 +32,7 @@ class ReasonCode(StrEnum):
     ORDER_NOT_ON_HOLD = "ORDER_NOT_ON_HOLD"
     PAYMENT_DECLINED = "PAYMENT_DECLINED"
     PAYMENT_MISMATCH = "PAYMENT_MISMATCH"
+    PERIOD_IN_FORCE = "PERIOD_IN_FORCE"
     PLAN_NOT_SOLD = "PLAN_NOT_SOLD"
     PLAN_UNKNOWN = "PLAN_UNKNOWN"
     PRICE_REFUSED = "PRICE_REFUSED"
@@ -171,6 +172,12 @@ REASONS: dict[ReasonCode, ReasonText] = {
         "The payment could not be matched with this order. Nothing was charged.",
         "The gateway reported another amount than was asked for; the money is given back. Check the gateway.",
         retry=True,
+    ),
+    ReasonCode.PERIOD_IN_FORCE: ReasonText(
+        "channel",
+        "Nothing had to change.",
+        "Nothing to do: the period has begun already.",
+        retry=False,
     ),
     ReasonCode.PLAN_NOT_SOLD: ReasonText(
         "sales",

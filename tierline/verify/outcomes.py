@@ -89,7 +89,7 @@ def _count_intake(tally: Tally, decision: Sequence[Mapping[str, Any]], kinds: se
         tally.held += 1
     elif "OperationIgnored" in kinds and decision[0]["reason_code"] == "OPERATION_REPEATED":
         tally.duplicates += 1
-    elif kinds & {"OrderReceived", "StandingChanged", "OperationIgnored"}:
+    elif kinds & {"OrderReceived", "StandingChanged", "OperationIgnored", "PeriodRolled"}:
         tally.accepted += 1
     else:
         tally.validated += 1

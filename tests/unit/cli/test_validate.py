@@ -105,7 +105,7 @@ def test_a_change_of_standing_is_told_as_one() -> None:
     result = validate("--channel", "marketplace", example("marketplace/suspend"))
 
     assert 0 == result.exit_code
-    assert ["one change of standing", "  standing        suspended"] == [
+    assert ["one change of the subscription, no order", "  change          standing suspended"] == [
         result.output.splitlines()[0],
         result.output.splitlines()[3],
     ]

@@ -108,6 +108,7 @@ BEYOND = {
     ReasonCode.ORDER_NOT_ON_HOLD,
     ReasonCode.PAYMENT_DECLINED,
     ReasonCode.PAYMENT_MISMATCH,
+    ReasonCode.PERIOD_IN_FORCE,
     ReasonCode.PRICE_REFUSED,
     ReasonCode.REJECTED_BY_OPERATOR,
     ReasonCode.STANDING_IN_FORCE,

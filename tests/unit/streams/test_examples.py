@@ -33,6 +33,8 @@ STRICTER_THAN_SCHEMA = {
     "portal/seats-with-decimal-point",
     "portal/seats-exponent",
     "partner/neither-quantity-nor-offering",
+    "marketplace/renew-term-no-such-day",
+    "marketplace/renew-term-ends-before-it-starts",
 }
 
 
