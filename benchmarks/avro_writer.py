@@ -33,7 +33,7 @@ from streams.deciding.command_reading import Asked
 from streams.deciding.recording import Head, Recorder
 from streams.deciding.stream_cache import nothing_yet
 from streams.deciding.turn import Loaded, Rules, Turn
-from streams.normalizing.normalize import order_command
+from streams.normalizing.normalize import command_of
 from tierline.domain.commands import Command
 from tierline.domain.events import RecordedEvent
 from tierline.domain.state import account_stream, subscription_stream
@@ -73,7 +73,7 @@ def sample_records(count: int) -> dict[str, list[Sample]]:
     samples = invoice_samples(count, RULES.catalog)
     intents = OrderIntents(samples, RULES.catalog, now_ms).take(count)
     orders = [
-        order_command(*found, tenant_id="main", livemode=False, app_version="0.1.0", decide_within_ms=8_000)
+        command_of(*found, tenant_id="main", livemode=False, app_version="0.1.0", decide_within_ms=8_000)
         for found in intents
     ]
     records: dict[str, list[Sample]] = defaultdict(list)
