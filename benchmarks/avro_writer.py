@@ -113,7 +113,7 @@ def by_fastavro(datum: dict[str, Any]) -> bytes:
     """The framed bytes of a datum."""
     out = BytesIO()
     out.write(FRAME)
-    fastavro.schemaless_writer(out, COMMAND_SCHEMA if "decide_by" in datum else EVENT_SCHEMA, datum)
+    fastavro.schemaless_writer(out, EVENT_SCHEMA if "position" in datum else COMMAND_SCHEMA, datum)
     return out.getvalue()
 
 

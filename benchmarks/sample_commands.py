@@ -38,7 +38,7 @@ def openings(samples: Sequence[SampleSubscription], now_ms: int) -> Iterator[Com
 
 
 class OrderIntents:
-    """Orders of both channels for open subscriptions, each record received a millisecond after the last.
+    """Orders of every channel for open subscriptions, each record received a millisecond after the last.
 
     Upgrades and partner orders over two subscriptions, with 3 % duplicates and 4 % that no rule lets pass.
     """
@@ -69,8 +69,10 @@ def _rows(samples: Iterable[SampleSubscription]) -> dict[str, tuple[RefRow, ...]
     """What the normalizer knows of the references in the orders."""
     rows: dict[str, tuple[RefRow, ...]] = {}
     for sample in samples:
-        account, subscription, product = sample.account_id, sample.subscription_id, sample.partner_ref
+        account, subscription = sample.account_id, sample.subscription_id
         rows[account] = (RefRow("*", "*", "account", account, account, subscription),)
         rows[subscription] = (RefRow("*", "*", "subscription", subscription, account, subscription),)
-        rows[product] = (RefRow("partner", "main", "subscription", product, account, subscription),)
+        for known in sample.line["external_refs"]:
+            channel, source, ref = known["channel"], known["source"], known["ref"]
+            rows[ref] = (RefRow(channel, source, "subscription", ref, account, subscription),)
     return rows

@@ -36,7 +36,7 @@ def known_metrics() -> set[str]:
 def anchors() -> set[str]:
     """The anchors of the runbook's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", RUNBOOK.read_text(), re.MULTILINE)
-    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize(
