@@ -32,7 +32,7 @@ from benchmarks.machine import interpreter
 from benchmarks.sample_commands import OrderIntents, invoice_samples, openings
 from schemas.avsc import COMMANDS_SUBJECT
 from schemas.topics import COMMANDS, ORDERS
-from streams.normalizing.normalize import COMMAND_TYPE_HEADER, Normalizer
+from streams.normalizing.normalize import TYPE, Normalizer
 from streams.normalizing.resolve import Resolved
 from streams.reading.intent import Intent
 from tierline import bootstrap
@@ -41,6 +41,7 @@ from tierline.kit.broker import send_all
 from tierline.kit.confluent_broker import ConfluentLog
 from tierline.kit.database import Connection
 from tierline.kit.garbage import collect_rarely
+from tierline.kit.health import Health
 from tierline.kit.leased_worker import LeasedWorker
 from tierline.kit.partitioner import partition_of
 from tierline.kit.records import Message
@@ -133,7 +134,7 @@ class Decider:
 
     def __init__(self, settings: Settings, connection: Connection, resources: ExitStack) -> None:
         self._metrics = Metrics()
-        worker = bootstrap.BUILDERS[WORKER](settings, self._metrics, resources)
+        worker = bootstrap.BUILDERS[WORKER](settings, self._metrics, Health(), resources)
         assert isinstance(worker, LeasedWorker)
         self._worker = worker
         self._partitions = settings.kafka.partitions
@@ -262,7 +263,7 @@ def _message(command: Command, encode: Callable[[Command], bytes], partitions: i
 
 def _order_message(normalizer: Normalizer, intent: Intent, found: Resolved) -> Message:
     framed = normalizer.command(intent, found)
-    return Message(COMMANDS.name, framed.key, framed.value, framed.partition, (COMMAND_TYPE_HEADER,))
+    return Message(COMMANDS.name, framed.key, framed.value, framed.partition, ((TYPE, framed.type),))
 
 
 def _environment(settings: Settings, connection: Connection) -> dict[str, str]:

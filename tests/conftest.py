@@ -25,8 +25,6 @@ OPENED = pytest.StashKey[ExitStack]()
 # `pytest --hypothesis-profile long` looks much longer; no profile asserts on the wall clock.
 hypothesis.settings.register_profile("short", deadline=None)
 hypothesis.settings.register_profile("long", deadline=None, max_examples=10_000)
-# The same examples for every mutant, and few of them: hundreds of mutants are tried.
-hypothesis.settings.register_profile("mutants", deadline=None, max_examples=25, derandomize=True)
 hypothesis.settings.load_profile("short")
 HOW_TO_RUN = "needs the local stack: run `make test`, or pytest --stack"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:  # what only tables need takes a tenth of a second to load
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
 # Without a terminal nothing is cut: a pipe has no width.
 PIPE_WIDTH = 1000
@@ -17,12 +18,16 @@ PIPE_WIDTH = 1000
 
 def console() -> Console:
     """Where a command prints its answer."""
+    from rich.console import Console
+
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     return Console(width=width, highlight=False, soft_wrap=True)
 
 
 def progress_console() -> Console:
     """Where a command says how far it is when its answer is JSON: stderr, so that stdout stays parsable."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -38,6 +43,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) ->
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], gap: int = 3) -> Table:
     """Rows under headings, ``gap`` blanks between columns; a heading with ``>`` is aligned to the right."""
+    from rich.table import Table
+
     drawn = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
     for heading in columns:
         right = heading.startswith(">")
