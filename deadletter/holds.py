@@ -102,7 +102,8 @@ class Holds:
     @property
     def crowded(self) -> bool:
         """Whether much is collected that was not written yet."""
-        return len(self._collected.changes.held) > _UNSAVED
+        changes = self._collected.changes
+        return len(changes.held) + len(changes.skipped) > _UNSAVED
 
     def has_room(self, key: HoldKey, channel: str, *, parked_records: int, parked_keys: int) -> bool:
         """Whether the policy lets one more record of ``key`` wait, beside those that are parked in memory."""

@@ -19,11 +19,15 @@ from streams.reading.intent import NOW, Arrival, Intent
 from streams.reading.refusal import Code, Refused
 from tierline.domain.calendar import billing_date, month_of
 from tierline.domain.commands import ChangeStanding, RollPeriod
+from tierline.domain.outcome import Skipped, SkipReason
 from tierline.domain.subscription import ENDED, GOOD, SUSPENDED
 
 CHANGE_PLAN = "ChangePlan"
 RENEW = "Renew"
+SUBSCRIBE = "Subscribe"
+ORDERS = (CHANGE_PLAN, "ChangeQuantity")
 IN_PROGRESS = "InProgress"
+SUCCEEDED = "Succeeded"
 STANDINGS: Mapping[str, str] = {"Suspend": SUSPENDED, "Reinstate": GOOD, "Unsubscribe": ENDED}
 
 _OFFSET = re.compile(r"(?:[Zz]|[+-]\d{2}:?\d{2})$")
@@ -84,8 +88,10 @@ class Operation(Struct, frozen=True, gc=False, rename="camel"):
     id: Reference
     subscription_id: Reference
     time_stamp: Word
-    action: Literal["ChangePlan", "ChangeQuantity", "Renew", "Suspend", "Reinstate", "Unsubscribe"]
-    status: Literal["InProgress", "Succeeded"]
+    action: Literal[
+        "Subscribe", "ChangePlan", "ChangeQuantity", "Renew", "Suspend", "Reinstate", "Unsubscribe"
+    ]
+    status: Literal["NotStarted", "InProgress", "Succeeded", "Failed", "Conflict"]
     plan_id: Word | UnsetType | None = UNSET
     subscription: Subscription | UnsetType | None = UNSET
     quantity: Whole | Annotated[str, Meta(max_length=18)] | UnsetType | None = UNSET
@@ -95,16 +101,12 @@ CONTRACT = Contract(Operation, reference="id")
 
 
 def intents(document: Document[Operation], arrival: Arrival) -> tuple[Intent, ...]:
-    """The one order, or the one change of the subscription's standing, that the operation is."""
+    """The one order, or the one change of the subscription, that the operation asks for; or nothing."""
     operation, record = document.content, arrival.record
     began = min(_told_at(operation), record.timestamp_ms)
-    change = _change(operation, began)
-    if change is not None:
-        plan, seats = None, None
-    elif operation.status != IN_PROGRESS:
-        raise Refused(Code.INVALID_VALUE, "status")
-    else:
-        plan, seats = _asked(operation)
+    skipped = _skipped(operation)
+    is_order = skipped is None and operation.action in ORDERS
+    plan, seats = _asked(operation) if is_order else (None, None)
     intent = Intent(
         arrival.channel,
         arrival.source,
@@ -129,10 +131,22 @@ def intents(document: Document[Operation], arrival: Arrival) -> tuple[Intent, ..
         1,
         arrival.traceparent,
         "subscriptionId",
-        began if change is None else None,
-        change,
+        began if is_order else None,
+        _change(operation, began) if skipped is None else None,
+        skipped,
     )
     return (intent,)
+
+
+def _skipped(operation: Operation) -> Skipped | None:
+    """Why the operation asks for nothing: an order that is over, a change that did not happen (yet)."""
+    if operation.action == SUBSCRIBE:
+        return Skipped(SkipReason.ACTION_ASKS_NOTHING, f"action {SUBSCRIBE}")
+    if operation.status == IN_PROGRESS or (operation.status == SUCCEEDED and operation.action not in ORDERS):
+        return None
+    return Skipped(
+        SkipReason.OPERATION_NOT_IN_PROGRESS, f"action {operation.action}, status {operation.status}"
+    )
 
 
 def _change(operation: Operation, began: int) -> ChangeStanding | RollPeriod | None:

@@ -18,10 +18,10 @@ from deadletter.breaker import Lane
 from deadletter.classify import PARKING
 from deadletter.envelope import Stage
 from deadletter.held import HeldRecord, HoldKey
-from deadletter.router import DeadIntent, Ending, Router
+from deadletter.router import AcceptedIntent, DeadIntent, Ending, HeldIntent, Router, SkippedIntent
 from deadletter.verdicts import Verdict
 from streams.normalizing.endings import Endings, Fault, fault_of, fault_of_bug
-from streams.normalizing.intake_metrics import ACCEPTED, DEAD, HELD, IntakeMetrics
+from streams.normalizing.intake_metrics import ACCEPTED, DEAD, HELD, SKIPPED, IntakeMetrics
 from streams.normalizing.normalize import Framed
 from streams.normalizing.progress import Settling
 from streams.normalizing.resolve import (
@@ -37,8 +37,15 @@ from streams.pipeline import Channel, read_intents
 from streams.reading.headers import UNREADABLE_SOURCE
 from streams.reading.intent import Intent, PlanNames, Reading, Unreadable
 from streams.reading.refusal import Code, dead
-from tierline.domain.outcome import Dead
+from tierline.domain.outcome import Dead, Skipped
 from tierline.kit.records import Record
+
+_COUNTED_AS: Mapping[type[Ending], str] = {
+    AcceptedIntent: ACCEPTED,
+    DeadIntent: DEAD,
+    HeldIntent: HELD,
+    SkippedIntent: SKIPPED,
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +92,11 @@ class Work:
         if not self.stored:
             return self.intents
         return tuple(i for i in self.intents if i.intent_index not in self.stored)
+
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether no intent is left that could change anything, or wait for anything."""
+        return all(intent.skipped is not None for intent in self.undecided)
 
     @property
     def key(self) -> HoldKey:
@@ -252,6 +264,8 @@ class Concluder:
                 return self._accepted(work, intent, resolution)
             case Unknown():
                 return self._faulty(work, intent, fault_of(unknown_account(intent)))
+            case Skipped():
+                return self._endings.skipped(work.record, intent, resolution, work.batch)
             case refused:
                 return self._faulty(work, intent, fault_of(refused, Stage.CONTEXT))
 
@@ -264,7 +278,7 @@ class Concluder:
 
     def _route(self, work: Work, endings: Iterable[Ending]) -> None:
         for ending in endings:
-            self._metrics.ended(work.channel, DEAD if isinstance(ending, DeadIntent) else ACCEPTED)
+            self._metrics.ended(work.channel, _COUNTED_AS[type(ending)])
             self._router.route(ending)
         self._end_stored(work)
 

@@ -9,8 +9,8 @@ from functools import partial
 
 from deadletter.classify import PARKING
 from deadletter.envelope import DeadLetter, Stage
-from deadletter.held import HeldRecord
-from deadletter.router import AcceptedIntent, DeadIntent, HeldIntent
+from deadletter.held import HeldRecord, SkippedRow, place_of
+from deadletter.router import AcceptedIntent, DeadIntent, HeldIntent, SkippedIntent
 from deadletter.verdicts import Verdict
 from schemas.topics import COMMANDS, NORMALIZER
 from streams.normalizing.normalize import TYPE, Framed
@@ -18,7 +18,7 @@ from streams.normalizing.progress import Settling
 from streams.reading.headers import UNREADABLE_SOURCE
 from streams.reading.intent import Intent, Unreadable
 from tierline.domain.commands import Origin
-from tierline.domain.outcome import Accepted, Dead, DeadLetterClass, Held
+from tierline.domain.outcome import Accepted, Dead, DeadLetterClass, Held, Skipped
 from tierline.kit.records import Message, Record
 
 _ROOMS = ("streams", "deadletter", "schemas", "tierline")
@@ -95,6 +95,13 @@ class Endings:
     def held(self, held: HeldRecord, batch: Settling) -> HeldIntent:
         """One intent of ``held`` waits."""
         return HeldIntent(Held(held.cause), held, batch.settle)
+
+    def skipped(self, record: Record, intent: Intent, skipped: Skipped, batch: Settling) -> SkippedIntent:
+        """``intent`` asks for nothing."""
+        row = SkippedRow(
+            place_of(record), intent.intent_index, intent.intent_count, skipped.reason, skipped.detail
+        )
+        return SkippedIntent(skipped, row, batch.settle)
 
     def unreadable(self, record: Record, channel: str, unreadable: Unreadable, batch: Settling) -> DeadIntent:
         """The record was not understood: one dead intent, 0 of 1."""

@@ -13,7 +13,7 @@ are missing at all arrive within it, and neither PostgreSQL nor the channel need
 held: it is stored, its position passes, its channel is told.
 
 Records of one key leave in the order they came: what follows a record that waits, waits behind it. The key is
-the record's own; a record without one goes by the reference in its first intent.
+the record's own; a record without one goes by the reference in its first intent. What asks nothing passes.
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ class Intake:
         """False, and nothing has happened, when it stands: it would die and must not, or would have to wait
         and there is no room for it.
         """
-        if work.unread is not None:
+        if work.unread is not None or work.asks_nothing:
             return self._concluder.conclude(work, rows) is Conclusion.ENDED
         key = work.key
         waits = self._holds.blocks(key) or key in self._parking

@@ -16,6 +16,7 @@ ACCEPTED = "accepted"
 DEAD = "dead"
 PARKED = "parked"
 HELD = "held"
+SKIPPED = "skipped"
 
 
 class IntakeMetrics:

@@ -13,7 +13,7 @@ import msgspec
 
 from streams.reading.intent import Intent
 from streams.reading.refusal import Code, dead
-from tierline.domain.outcome import Dead
+from tierline.domain.outcome import Dead, Skipped
 
 # Tierline's own ids are references in every channel; their rows stand under this channel.
 OWN_IDS = "*"
@@ -48,17 +48,21 @@ class Unknown:
     refs: tuple[str, ...]
 
 
-Resolution = Resolved | Unknown | Dead
+Resolution = Resolved | Unknown | Dead | Skipped
 
 
 def references(intent: Intent) -> tuple[str, ...]:
-    """The one or two reference texts whose rows ``resolve`` wants to see."""
+    """The one or two reference texts whose rows ``resolve`` wants to see; none of what is skipped."""
+    if intent.skipped is not None:
+        return ()
     named = (intent.subscription_ref, intent.account_ref)
     return tuple(ref for ref in named if ref is not None)
 
 
 def resolve(intent: Intent, rows: Rows) -> Resolution:
-    """The one subscription that the references of ``intent`` mean together."""
+    """The one subscription that the references of ``intent`` mean together; as it is, what is skipped."""
+    if intent.skipped is not None:
+        return intent.skipped
     account, subscription = intent.account_ref, intent.subscription_ref
     accounts = () if account is None else _known("account", account, intent, rows)
     if subscription is None:

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from tierline.domain.commands import ChangeStanding, RollPeriod
-from tierline.domain.outcome import Dead
+from tierline.domain.outcome import Dead, Skipped
 from tierline.kit.records import Record
 
 NOW = "now"
@@ -30,7 +30,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     the channel's word for it. ``effective``: now, next_cycle, a date or an instant. ``unavailable``:
     paths of payload fields that ask for something not built yet. ``field``: path of the payload field
     that names the subscription, else the account. ``due_from``: where a channel takes silence for a yes,
-    when that time began. ``change``: what is asked for instead of an order.
+    when that time began. ``change``: what is asked for instead of an order. ``skipped``: why nothing is
+    asked for at all; then nobody has to know the references.
     A Struct, not a dataclass: one is made for every record.
     """
 
@@ -59,6 +60,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     field: str
     due_from: int | None = None
     change: ChangeStanding | RollPeriod | None = None
+    skipped: Skipped | None = None
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from streams.normalizing.normalize import command_of
-from streams.normalizing.resolve import RefRow, Resolved, Unknown, resolve_record
+from streams.normalizing.resolve import RefRow, Resolution, Resolved, Unknown, resolve_record
 from streams.pipeline import CHANNELS, read_intents
 from streams.reading.contract import Contract
 from streams.reading.intent import Intent, PlanNames, Reading, Unreadable
-from tierline.domain.outcome import Dead
+from tierline.domain.outcome import Dead, Skipped
 from tierline.kit.records import Record
 
 FOLDER = Path(__file__).parents[2] / "schemas" / "examples"
@@ -149,12 +149,14 @@ def result_of(example: Example) -> dict[str, Any]:
     }
 
 
-def _result(intent: Intent, resolution: Resolved | Unknown | Dead) -> dict[str, Any]:
+def _result(intent: Intent, resolution: Resolution) -> dict[str, Any]:
     match resolution:
         case Dead():
             return {"dead": _dead(resolution)}
         case Unknown(refs):
             return {"unknown": list(refs), "field": intent.field}
+        case Skipped(reason, detail):
+            return {"skipped": {"reason": reason.value, "detail": detail}}
         case Resolved():
             command = command_of(intent, resolution, **DEPLOYMENT)
             return {"command": asdict(command)}

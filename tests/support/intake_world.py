@@ -38,6 +38,7 @@ from tierline.kit.telemetry import Metrics
 
 PORTAL = "orders.portal.v1"
 PARTNER = "orders.partner.v1"
+MARKETPLACE = "orders.marketplace.v1"
 DLQ = "orders.portal.v1.tierline-normalizer.dlq"
 COMMANDS = "oms.commands.v1"
 REPLIES = "orders.portal.replies.v1"
@@ -85,7 +86,7 @@ class IntakeWorld:
         self.stored: dict[str, Verdict] = {}
         self.metrics = Metrics()
         self.progress = Progress()
-        self.progress.open({(PORTAL, 0): 0, (PARTNER, 0): 0})
+        self.progress.open({(PORTAL, 0): 0, (PARTNER, 0): 0, (MARKETPLACE, 0): 0})
         self.offsets: dict[str, int] = {}
         self.context = AccountContext(
             self._look_up, capacity=1_000, unknown_ms=WAIT_MS, now_ms=self.present_ms

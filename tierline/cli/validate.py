@@ -120,6 +120,14 @@ def _told(reading: Reading | Unreadable, catalog: Catalog) -> dict[str, Any]:
 def _intent(intent: Intent, catalog: Catalog) -> dict[str, Any]:
     from tierline.domain.commands import ChangeStanding
 
+    if intent.skipped is not None:
+        return {
+            "reference": intent.reference,
+            "source": intent.source,
+            "subscription": intent.subscription_ref,
+            "skipped": {"reason": intent.skipped.reason.value, "detail": intent.skipped.detail},
+            "would_be_rejected": [],
+        }
     if intent.change is not None:
         change = intent.change
         return {
@@ -159,6 +167,9 @@ def _lines(told: Mapping[str, Any], number: str) -> Iterator[str]:
         yield f"  {dead['text']}"
         return
     intents = told["intents"]
+    if "skipped" in intents[0]:
+        yield from _skipped_lines(number, intents[0])
+        return
     if "change" in intents[0]:
         yield from _change_lines(number, intents[0])
     else:
@@ -178,6 +189,13 @@ def _change_lines(number: str, change: Mapping[str, Any]) -> Iterator[str]:
     yield f"  reference       {change['reference']} from {change['source']}"
     yield f"  subscription    {change['subscription']}"
     yield f"  change          {change['change']}"
+
+
+def _skipped_lines(number: str, intent: Mapping[str, Any]) -> Iterator[str]:
+    skipped = intent["skipped"]
+    yield f"{number}nothing is asked for: it would be skipped, and not answered"
+    yield f"  reference       {intent['reference']} from {intent['source']}"
+    yield f"  reason          {skipped['reason']} ({skipped['detail']})"
 
 
 def _intent_lines(intent: Mapping[str, Any]) -> Iterator[str]:

@@ -48,11 +48,15 @@ class SkipReason(StrEnum):
     """Why an intent is let go without a decision. Stable names; never renamed, never reused."""
 
     DISCARDED = "DISCARDED"
+    OPERATION_NOT_IN_PROGRESS = "OPERATION_NOT_IN_PROGRESS"
+    ACTION_ASKS_NOTHING = "ACTION_ASKS_NOTHING"
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The intent is let go on purpose, and that is stored. ``detail``: the words of whoever decided it."""
+    """The intent is let go on purpose, and that is stored. ``detail``: the words of whoever decided it,
+    or of the contract.
+    """
 
     reason: SkipReason
     detail: str

@@ -109,3 +109,18 @@ def test_a_change_of_standing_is_told_as_one() -> None:
         result.output.splitlines()[0],
         result.output.splitlines()[3],
     ]
+
+
+def test_what_asks_for_nothing_is_told_with_the_reason() -> None:
+    """It is not wrong, and it would be no order."""
+    told = validate("--channel", "marketplace", example("marketplace/change-plan-succeeded"))
+    listed = validate("--channel", "marketplace", example("marketplace/subscribe"), "--json")
+
+    assert 0 == told.exit_code
+    assert [
+        "nothing is asked for: it would be skipped, and not answered",
+        "  reason          OPERATION_NOT_IN_PROGRESS (action ChangePlan, status Succeeded)",
+    ] == [told.output.splitlines()[0], told.output.splitlines()[2]]
+    assert {"reason": "ACTION_ASKS_NOTHING", "detail": "action Subscribe"} == json.loads(listed.output)[
+        "records"
+    ][0]["intents"][0]["skipped"]
