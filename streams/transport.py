@@ -17,7 +17,7 @@ What it changes, and why (names of Faust 0.15.3):
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
@@ -136,14 +136,16 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
             return False
         return True
 
-    async def tell(self, positions: Mapping[TP, int]) -> Mapping[TP, int]:
+    async def tell(self, positions: Mapping[TP, int], settled: Collection[TP]) -> Mapping[TP, int]:
         """Commit ``positions`` to Kafka for lag tools and return how many records lie behind each.
 
-        A failure is logged and means nothing; a partition that is gone, or not heard of yet, is left out.
+        ``settled``: where everything that was fetched is done with. There the fetch position counts: it has
+        passed the marks of transactions, which are nobody's records. A failure is logged and means nothing;
+        a partition that is gone, or not heard of yet, is left out.
         """
-        return cast("Mapping[TP, int]", await self.call_thread(self._tell, positions))
+        return cast("Mapping[TP, int]", await self.call_thread(self._tell, positions, settled))
 
-    async def _tell(self, positions: Mapping[TP, int]) -> Mapping[TP, int]:
+    async def _tell(self, positions: Mapping[TP, int], settled: Collection[TP]) -> Mapping[TP, int]:
         consumer = self._ensure_consumer()
         held = consumer.assignment()
         places = {TopicPartition(*tp): offset for tp, offset in positions.items()}
@@ -153,8 +155,12 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
                 await consumer.commit(offsets)
         except (KafkaError, IllegalStateError) as error:
             _log.info("lag_commit_failed", error=repr(error))
-        ends = {tp: consumer.highwater(tp) for tp in offsets if tp in consumer.assignment()}
-        return {TP(*tp): max(0, end - places[tp]) for tp, end in ends.items() if end is not None}
+        behind: dict[TP, int] = {}
+        for tp in offsets:
+            if tp in consumer.assignment() and (end := consumer.last_stable_offset(tp)) is not None:
+                start = await consumer.position(tp) if TP(*tp) in settled else places[tp]
+                behind[TP(*tp)] = max(0, end - start)
+        return behind
 
 
 class BatchConsumer(Consumer):
@@ -162,6 +168,11 @@ class BatchConsumer(Consumer):
 
     _thread: BatchConsumerThread
     _opening: asyncio.Future[None] | None = None
+    _fetched_to: dict[TP, int]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._fetched_to = {}
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -183,6 +194,7 @@ class BatchConsumer(Consumer):
         place_of = self._batches.place_of
         starts = await self._batches.owner.taken({place_of(tp): known for tp, known in ranges.items()})
         positions = {tp: starts[place_of(tp)] for tp in assigned}
+        self._fetched_to = dict(positions)
         if await self._thread.place(positions):
             self.resume_partitions(assigned)
 
@@ -229,7 +241,9 @@ class BatchConsumer(Consumer):
     async def tell_positions(self, positions: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
         """Commit positions for lag tools; returns the records still to come, by place."""
         transport = self._batches
-        behind = await self._thread.tell({transport.tp_of(place): o for place, o in positions.items()})
+        reached = {transport.tp_of(place): offset for place, offset in positions.items()}
+        settled = {tp for tp, offset in reached.items() if offset >= self._fetched_to.get(tp, offset + 1)}
+        behind = await self._thread.tell(reached, settled)
         return {transport.place_of(tp): records for tp, records in behind.items()}
 
     def pause_place(self, place: tuple[str, int]) -> None:
@@ -262,6 +276,7 @@ class BatchConsumer(Consumer):
             return
         generation = self.app.consumer_generation_id
         fetched = await self._thread.getmany(active, _POLL_S)
+        self._fetched_to.update({TP(*tp): records[-1].offset + 1 for tp, records in fetched.items()})
         for tp, records in fetched.items():
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return

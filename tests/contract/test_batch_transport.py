@@ -6,7 +6,7 @@ The consumer service is Faust's, run without a broker: its thread is played by t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from faust.types import TP
 
 from schemas.topics import NORMALIZER
 from streams.app import create_app
-from streams.transport import Batch, BatchConsumer, LogRange
+from streams.transport import Batch, BatchConsumer, BatchConsumerThread, LogRange
 from tierline.kit.errors import PositionOutsideLog
 from tierline.kit.records import Record
 from tierline.kit.settings import KafkaSettings
@@ -45,6 +45,7 @@ class Thread:
         self.asked: list[set[TP]] = []
         self.placed: dict[TP, int] = {}
         self.told: dict[TP, int] = {}
+        self.settled: set[TP] = set()
         self.away = 0
         self.on_fetch: Callable[[], None] = lambda: None
 
@@ -66,8 +67,9 @@ class Thread:
         self.placed.update(positions)
         return True
 
-    async def tell(self, positions: Mapping[TP, int]) -> Mapping[TP, int]:
+    async def tell(self, positions: Mapping[TP, int], settled: Collection[TP]) -> Mapping[TP, int]:
         self.told.update(positions)
+        self.settled = set(settled)
         return {tp: 100 - offset for tp, offset in positions.items()}
 
     async def getmany(self, active: set[TP], _timeout: float) -> dict[TP, list[Any]]:
@@ -352,6 +354,54 @@ def test_faust_commits_nothing_whatever_was_acknowledged() -> None:
         assert (False, {}) == (await world.consumer.commit(), world.thread.told)
         assert {(PORTAL, 0): 88} == await world.consumer.tell_positions({(PORTAL, 0): 12})
         assert {P0: 12} == world.thread.told
+
+    in_world(story)
+
+
+def test_a_partition_is_settled_once_everything_fetched_is_done() -> None:
+    """Until then records in hand count as waiting, from the position that is safe."""
+
+    async def story(world: World) -> None:
+        world.owner.positions = {(PORTAL, 0): 4}
+        await world.open_with(P0)
+        world.thread.fetches = [{P0: fetched(P0, 4, 5, 7)}]
+        told = []
+        for position in (4, 5, 8):
+            await world.consumer.tell_positions({(PORTAL, 0): position})
+            told.append(world.thread.settled)
+            await world.drain()
+        assert [{P0}, set(), {P0}] == told
+
+    in_world(story)
+
+
+class MarkedLog:
+    """An aiokafka consumer of one partition that ends with the mark of a transaction, at offset 8."""
+
+    def assignment(self) -> set[Any]:
+        return {P0}
+
+    async def commit(self, _offsets: object) -> None:
+        return None
+
+    def last_stable_offset(self, _tp: object) -> int:
+        return 9
+
+    async def position(self, _tp: object) -> int:
+        return 9
+
+
+def test_marks_of_transactions_are_nobodys_records() -> None:
+    """An idle partition is not behind, whatever its producer wrote after its last record."""
+
+    async def story(world: World) -> None:
+        thread: Any = BatchConsumerThread(world.consumer, loop=asyncio.get_running_loop())
+        thread._ensure_consumer = MarkedLog
+        try:
+            assert {P0: 0} == await thread._tell({P0: 8}, {P0})
+            assert {P0: 4} == await thread._tell({P0: 5}, set())
+        finally:
+            thread.thread_loop.close()
 
     in_world(story)
 
