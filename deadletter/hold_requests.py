@@ -45,7 +45,9 @@ SELECT hold.hold_id::text, hold.channel, hold.key, hold.by_reference, hold.topic
 _COUNTS = """
 SELECT hold.channel, count(DISTINCT hold.hold_id) AS keys, count(held."offset") AS records,
        count(DISTINCT hold.hold_id) FILTER (WHERE hold.parked) AS parked,
-       extract(epoch FROM clock_timestamp() - min(hold.since))::int AS oldest_s
+       extract(epoch FROM clock_timestamp() - min(hold.since))::int AS oldest_s,
+       extract(epoch FROM min(held.next_attempt_at) FILTER (WHERE NOT hold.parked) - clock_timestamp())::int
+         AS next_attempt_s
   FROM deadletter.key_hold AS hold LEFT JOIN deadletter.held_record AS held USING (hold_id)
  GROUP BY 1 ORDER BY 1
 """
@@ -87,7 +89,7 @@ def read_holds(
 
 
 def count_holds(connection: Connection) -> list[Row]:
-    """Keys, records, parked keys and the age of the oldest, by channel."""
+    """Keys, records, parked keys, the age of the oldest and when one is tried next, by channel."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return list(cursor.execute(_COUNTS).fetchall())
 

@@ -38,6 +38,8 @@ def test_the_demo_loses_nothing_and_its_commands_work(workplace: Path) -> None:
     assert all(summary["latency_ms"][p] is not None for p in ("p50", "p95", "p99"))
     assert set(CHANNELS) == set(summary["per_channel"])
     assert not any(summary["verify"].values())
+    assert summary["waited_for_accounts"]["orders"] > 0
+    assert "went on when their accounts came" in printed
 
     _, _, following = printed.partition("look next")
     commands = re.findall(r"tierline .*", following)
@@ -46,4 +48,5 @@ def test_the_demo_loses_nothing_and_its_commands_work(workplace: Path) -> None:
     assert "COMPLETED" in told["orders"]
     assert "tierline_outcome" in told["replies"]
     assert "clean" in told["verify"]
+    assert "decode" in told["dlq"]
     assert "sub_demo_" in told["psql"]

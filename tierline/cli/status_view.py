@@ -11,7 +11,7 @@ from rich.text import Text
 from tierline.cli.output import duration, size, table
 from tierline.kit.health import Reason
 from tierline.local.lag import Lag
-from tierline.local.overview import Finding, Overview, findings
+from tierline.local.overview import Finding, HeldKeys, Overview, findings
 from tierline.local.status import ServerStatus, StackStatus, WorkerStatus
 
 WORKER_OF = "tierline-"
@@ -38,8 +38,8 @@ def _parts(found: Overview, wrong: Sequence[Finding]) -> Iterator[RenderableType
         columns = ("waiting for", "topic", ">records", ">in partitions", ">oldest")
         yield table(columns, map(_backlog, backlogs), GAP)
         yield ""
-    if waiting := list(_waiting_for_people(found)):
-        yield table(("waits for people", "", "look"), waiting, GAP)
+    if waiting := list(_kept_aside(found)):
+        yield table(("kept aside", "", "look"), waiting, GAP)
         yield ""
     for finding in wrong:
         yield Text.assemble(("! ", "bold red"), finding.text, "\n    ", (finding.command, "bold"))
@@ -96,10 +96,25 @@ def _backlog(lag: Lag) -> list[str | Text]:
     return [name, lag.topic, f"{lag.records:,}", str(lag.partitions), duration(lag.oldest_s) or "not known"]
 
 
-def _waiting_for_people(found: Overview) -> Iterator[Sequence[str | Text]]:
+def _kept_aside(found: Overview) -> Iterator[Sequence[str | Text]]:
+    for breaker in found.breakers:
+        partitions = f"{breaker.partitions} partition" + ("" if breaker.partitions == 1 else "s")
+        where = f"{breaker.channel}: {breaker.state.replace('_', ' ')} in {partitions}"
+        yield ["breaker", where, Text("tierline breaker list", "bold")]
+    for held in found.holds:
+        yield ["held orders", _held(held), Text("tierline holds list", "bold")]
     if letters := found.dead_letters:
         counts = ", ".join(f"{one.records:,} {one.dead_letter_class}" for one in letters)
         yield ["dead letters", counts, Text("tierline dlq groups", "bold")]
+
+
+def _held(held: HeldKeys) -> str:
+    text = f"{held.channel}: {held.records:,} of {held.keys:,} keys, for {duration(held.oldest_s)}"
+    then = [f"{held.parked:,} keys for a person"] if held.parked else []
+    if held.next_attempt_s is not None:
+        wait = "now" if held.next_attempt_s <= 0 else f"in {duration(held.next_attempt_s)}"
+        then.append(f"next try {wait}")
+    return "\n  ".join([text, ", ".join(then)]) if then else text
 
 
 def _name(process: ServerStatus | WorkerStatus) -> str:

@@ -11,7 +11,9 @@ import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from deadletter.breaker_desk import BreakerView, read_breakers
 from deadletter.groups import Group, open_groups
+from deadletter.hold_requests import count_holds
 from schemas.topics import GROUPS, kafka_groups
 from tierline.kit.database import connect
 from tierline.kit.health import Reason
@@ -20,6 +22,12 @@ from tierline.local.folder import DataFolder
 from tierline.local.lag import ANSWER_S, Lag, kafka_client, read_lag
 from tierline.local.status import StackStatus, read_elsewhere, read_status
 
+CAUSES = {
+    "consecutive": "too many dead in a row",
+    "ratio": "too large a share dead",
+    "holds_full": "no room for another held order",
+}
+_BY_URGENCY = ("waiting", "open", "half_open")
 LONG_S = 60
 """A record that waits for longer than this is worth a line."""
 
@@ -43,6 +51,32 @@ class OpenLetters:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldKeys:
+    """What waits in order in one channel. ``parked``: keys that wait for a person.
+
+    ``next_attempt_s``: in how many seconds a head is tried again, below 0 when it is due; None where none
+    will be.
+    """
+
+    channel: str
+    keys: int
+    records: int
+    parked: int
+    oldest_s: int
+    next_attempt_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBreakers:
+    """The breakers of one channel that are not closed: in how many partitions they are so, and why."""
+
+    channel: str
+    partitions: int
+    state: str
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Something that is wrong, in a sentence, and the command to type next."""
 
@@ -58,6 +92,8 @@ class Overview:
     lag: tuple[Lag, ...] = ()
     members: tuple[Member, ...] = ()
     dead_letters: tuple[OpenLetters, ...] = ()
+    holds: tuple[HeldKeys, ...] = ()
+    breakers: tuple[OpenBreakers, ...] = ()
     unknown: str = ""
 
     @property
@@ -73,6 +109,8 @@ class Overview:
             "lag": [asdict(lag) for lag in self.lag],
             "members": [asdict(member) for member in self.members],
             "dead_letters": [asdict(letters) for letters in self.dead_letters],
+            "holds": [asdict(held) for held in self.holds],
+            "breakers": [asdict(breaker) for breaker in self.breakers],
             "unknown": self.unknown,
             "findings": [asdict(finding) for finding in findings(self)],
         }
@@ -89,7 +127,9 @@ def read_overview(folder: DataFolder) -> Overview:
     try:
         with connect(settings.database_url, "tierline-status") as connection:
             letters = open_letters(open_groups(connection))
-        return Overview(stack, read_lag(settings), read_members(settings), letters)
+            holds = tuple(HeldKeys(**channel) for channel in count_holds(connection))
+            breakers = open_breakers(read_breakers(connection))
+        return Overview(stack, read_lag(settings), read_members(settings), letters, holds, breakers)
     except psycopg.Error as error:
         return Overview(stack, unknown=f"PostgreSQL: {str(error).strip().partition(chr(10))[0]}")
     except KafkaException as error:
@@ -106,6 +146,22 @@ def open_letters(groups: Iterable[Group]) -> tuple[OpenLetters, ...]:
     return tuple(OpenLetters(name, number, causes[name]) for name, number in records.most_common())
 
 
+def open_breakers(views: Iterable[BreakerView]) -> tuple[OpenBreakers, ...]:
+    """By channel; the state that asks most of people is named."""
+    by_channel: dict[str, list[BreakerView]] = {}
+    for view in views:
+        by_channel.setdefault(view.channel, []).append(view)
+    return tuple(
+        OpenBreakers(
+            channel,
+            len(own),
+            min((view.state for view in own), key=_BY_URGENCY.index),
+            tuple(dict.fromkeys(CAUSES.get(view.cause or "", view.cause or "") for view in own)),
+        )
+        for channel, own in by_channel.items()
+    )
+
+
 def read_members(settings: Settings) -> tuple[Member, ...]:
     """Every process that takes part in a consumer group of the workers."""
     admin = AdminClient(kafka_client(settings.kafka))
@@ -120,7 +176,13 @@ def read_members(settings: Settings) -> tuple[Member, ...]:
 
 def findings(overview: Overview) -> list[Finding]:
     """What is wrong, the most basic first: what follows from it may be over with it."""
-    return [*_servers(overview), *_workers(overview), *_missing(overview), *_behind(overview)]
+    return [
+        *_servers(overview),
+        *_workers(overview),
+        *_missing(overview),
+        *_kept_back(overview),
+        *_behind(overview),
+    ]
 
 
 def _servers(overview: Overview) -> Iterator[Finding]:
@@ -135,6 +197,10 @@ def _workers(overview: Overview) -> Iterator[Finding]:
         match worker.state:
             case Reason.SERVING | Reason.DRAINING:
                 continue
+            case Reason.BREAKER_OPEN if overview.breakers:
+                continue
+            case Reason.BREAKER_OPEN:
+                yield Finding(f"{worker.name} keeps orders back. {worker.detail}", "tierline breaker list")
             case Reason.DEPENDENCY:
                 yield Finding(f"{worker.name} waits. {worker.detail}", "tierline doctor")
             case Reason.STALLED:
@@ -154,6 +220,14 @@ def _missing(overview: Overview) -> Iterator[Finding]:
         if group not in working:
             name = group.removeprefix("tierline-")
             yield Finding(f"no process takes part as {name}", f"tierline run {name}")
+
+
+def _kept_back(overview: Overview) -> Iterator[Finding]:
+    for breaker in overview.breakers:
+        if breaker.state != "half_open":
+            partitions = f"{breaker.partitions} partition" + ("" if breaker.partitions == 1 else "s")
+            text = f"{breaker.channel}: the breaker of {partitions} is {breaker.state}: "
+            yield Finding(text + ", ".join(breaker.causes), "tierline breaker list")
 
 
 def _behind(overview: Overview) -> Iterator[Finding]:

@@ -87,6 +87,8 @@ def _count_intake(tally: Tally, decision: Sequence[Mapping[str, Any]], kinds: se
         tally.why_rejected.update(reason["code"] for reason in rejection["body"]["reasons"])
     elif "OrderHeld" in kinds:
         tally.held += 1
+        held = next(e for e in decision if e["type"] == "OrderHeld")
+        tally.why_held.update(reason["code"] for reason in held["body"]["reasons"])
     elif "OperationIgnored" in kinds and decision[0]["reason_code"] == "OPERATION_REPEATED":
         tally.duplicates += 1
     elif kinds & {"OrderReceived", "StandingChanged", "OperationIgnored", "PeriodRolled"}:

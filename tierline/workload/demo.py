@@ -1,4 +1,4 @@
-"""The demo: a fresh stack, sample accounts, a few thousand orders, every outcome, and the check.
+"""The demo: a fresh stack, sample accounts, a few thousand orders, late accounts, every outcome, the check.
 
 What it does is here; what it shows is in ``demo_screen``.
 """
@@ -23,7 +23,10 @@ from tierline.local.stack import LocalStack
 from tierline.local.workers import WORKERS
 from tierline.verify.check import check
 from tierline.workload.accounts import SampleSubscription, sample_subscriptions
+from tierline.workload.late_accounts import Held, read_held, wait_until_released
 from tierline.workload.orders import SampleOrders
+from tierline.workload.publishing import Publication
+from tierline.workload.records import Kind
 from tierline.workload.running import RunFailed, open_samples, publish, settle, target_of
 from tierline.workload.sales_desk_orders import corrections_file
 from tierline.workload.summary import Summary, summarise
@@ -35,6 +38,8 @@ CHECK_WAIT_S = 30.0
 DECLINE_RATE = 0.02
 INTENTS_PER_SUBSCRIPTION = 2
 FEWEST_SUBSCRIPTIONS = 100
+LATE_SUBSCRIPTIONS = 32
+RELEASE_WAIT_S = 60.0
 
 
 class Screen(Protocol):
@@ -79,19 +84,47 @@ def run_demo(plan: DemoPlan, screen: Screen, started_ms: float) -> DemoResult:
         notice=screen.step,
     ) as stack:
         settings = stack.settings
-        samples = _samples(plan, settings)
+        samples, late = _samples(plan, settings)
         open_samples(settings, samples, screen.progress)
         stack.check()
-        records = SampleOrders(samples, plan.seed, NAME).take(plan.intents)
+        orders = SampleOrders(samples, plan.seed, NAME, late=late, gateway_once=True)
+        records = orders.take(plan.intents)
         published = publish(settings, records, plan.intents, plan.rate, screen.progress)
         settle(settings, SETTLE_WAIT_S, screen.waiting)
+        waited = _open_late(settings, late, published, screen)
         report = check(target_of(settings), CHECK_WAIT_S)
         with psycopg.connect(settings.database_url.get_secret_value()) as connection:
             tiers = visible_tiers(connection)
             example = _example_order(connection)
-    summary = summarise([p.record for p in published], report, tiers, started_ms)
+    summary = summarise([p.record for p in published], report, tiers, started_ms, waited.places)
     (plan.data / "summary.json").write_text(json.dumps(summary.as_json(), indent=2) + "\n")
     return DemoResult(summary, _next_commands(plan.data, example))
+
+
+def _open_late(
+    settings: Settings, late: Sequence[SampleSubscription], published: Sequence[Publication], screen: Screen
+) -> Held:
+    """Show what waits, open the late accounts, wait until their orders went on; returns what had waited."""
+    keys = {(p.record.key or "").encode() for p in published if p.record.kind is Kind.EARLY}
+    with psycopg.connect(settings.database_url.get_secret_value()) as connection:
+        held = read_held(connection)
+        if not held.places:
+            return held
+        channels = ", ".join(f"{name} {number}" for name, number in held.by_channel.most_common())
+        count = held.by_channel.total()
+        screen.step(f"held in order: {count} orders of accounts that nobody has opened yet ({channels})")
+        open_samples(settings, late, screen.progress, "late subscriptions imported")
+        left = wait_until_released(connection, keys, RELEASE_WAIT_S)
+        if left.places:
+            raise RunFailed(
+                f"{len(left.places)} held records did not go on {RELEASE_WAIT_S:.0f} s after their accounts"
+                f" were opened: see {settings.data}/logs/normalizer.log"
+            )
+        settle(settings, SETTLE_WAIT_S, screen.waiting)
+        rest = read_held(connection).by_channel.total()
+    still = f"; {rest} wait for accounts that nobody opens" if rest else ""
+    screen.step(f"held orders released: {count - rest} went on when their accounts came{still}")
+    return held
 
 
 def _example_order(connection: psycopg.Connection[Any]) -> str | None:
@@ -110,6 +143,8 @@ def _next_commands(data: Path, order_id: str | None) -> Sequence[tuple[str, str]
         *([] if found else [("once per shell", "source .venv/bin/activate")]),
         ("start it again", f"tierline up --detach --data {data}"),
         *order,
+        ("what waits", "tierline holds list"),
+        ("what failed", "tierline dlq groups"),
         ("a file's answer", f"tierline replies --channel sales_desk --file {corrections_file(NAME)}"),
         ("tiers in SQL", "tierline psql -c 'select * from read.tier_status limit 5'"),
         ("check again", "tierline verify"),
@@ -130,7 +165,13 @@ def _clear(data: Path) -> None:
     shutil.rmtree(data)
 
 
-def _samples(plan: DemoPlan, settings: Settings) -> list[SampleSubscription]:
+def _samples(plan: DemoPlan, settings: Settings) -> tuple[list[SampleSubscription], list[SampleSubscription]]:
+    """Those that are opened at once, and those that are opened late: they pay by invoice, so that of two
+    orders that are released together none meets the payment of the other.
+    """
     count = max(FEWEST_SUBSCRIPTIONS, plan.intents // INTENTS_PER_SUBSCRIPTION)
     today = datetime.now(UTC).date()
-    return list(sample_subscriptions(count, plan.seed, today, bootstrap.catalog(settings)))
+    catalog = bootstrap.catalog(settings)
+    late = sample_subscriptions(LATE_SUBSCRIPTIONS, plan.seed, today, catalog, f"{NAME}_late")
+    fitting = [one for one in late if one.payment == "invoice" and not one.contract_ends_soon]
+    return list(sample_subscriptions(count, plan.seed, today, catalog)), fitting

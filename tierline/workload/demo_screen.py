@@ -21,8 +21,13 @@ COLUMNS = (
     ("skipped", "skipped"),
     ("dead_lettered", "dead"),
 )
+TITLES = dict(COLUMNS)
 PERCENTILES = ("p50", "p95", "p99")
 MOST_REASONS = 6
+HELD = {
+    "unknown_account UNKNOWN_REFERENCE": "for an account that nobody has opened (UNKNOWN_REFERENCE)",
+    "unknown_account EARLIER_ORDER_WAITS": "behind an earlier order of the same key (EARLIER_ORDER_WAITS)",
+}
 
 
 class ConsoleScreen:
@@ -51,9 +56,8 @@ class ConsoleScreen:
         """Show how many records are still under way."""
         if left:
             self._move(f"waiting for the last outcomes: {left:,} records under way")
-        elif "outcomes" not in self._finished:
-            self._finished.add("outcomes")
-            self.step("every order has its outcome")
+        else:
+            self._hold_still()
 
     def _move(self, text: str) -> None:
         if not self._console.is_terminal:
@@ -76,7 +80,7 @@ def show_summary(console: Console, summary: Summary) -> None:
     console.print(
         " p50, p95, p99: milliseconds from the broker's append of an order to its tier in PostgreSQL\n",
         style="dim",
-        soft_wrap=True,
+        soft_wrap=False,
     )
     facts = Table.grid(padding=(0, 2))
     facts.add_column(no_wrap=True)
@@ -87,21 +91,22 @@ def show_summary(console: Console, summary: Summary) -> None:
 
 
 def _table(summary: Summary) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=True)
-    table.add_column("channel")
-    for _, title in COLUMNS:
-        table.add_column(title, justify="right")
-    for title in PERCENTILES:
-        table.add_column(title, justify="right")
-    for channel, row in summary.per_channel.items():
-        table.add_row(channel, *_cells(row, row["latency_ms"]))
     whole = {"published": summary.published, **summary.totals}
-    table.add_row("all", *_cells(whole, summary.latency_ms), style="bold")
+    columns = [name for name, _ in COLUMNS if whole[name] or name != "skipped"]
+    table = Table(box=None, header_style="bold", pad_edge=True, padding=(0, 0, 0, 1))
+    table.add_column("channel", no_wrap=True)
+    for name in columns:
+        table.add_column(TITLES[name], justify="right", no_wrap=True)
+    for title in PERCENTILES:
+        table.add_column(title, justify="right", no_wrap=True)
+    for channel, row in summary.per_channel.items():
+        table.add_row(channel, *_cells(columns, row, row["latency_ms"]))
+    table.add_row("all", *_cells(columns, whole, summary.latency_ms), style="bold")
     return table
 
 
-def _cells(row: Mapping[str, Any], latency: Mapping[str, float | None]) -> list[str]:
-    counts = [f"{row[name]:,}" for name, _ in COLUMNS]
+def _cells(columns: Sequence[str], row: Mapping[str, Any], latency: Mapping[str, float | None]) -> list[str]:
+    counts = [f"{row[name]:,}" for name in columns]
     return counts + ["-" if latency[p] is None else f"{latency[p]:,.0f}" for p in PERCENTILES]
 
 
@@ -115,14 +120,23 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
         ),
     )
     yield from _reasons("why rejected", summary.why_rejected)
-    yield from _reasons("why held", summary.why_held)
+    if summary.waited:
+        yield (
+            "late accounts",
+            (
+                f"{summary.waited:,} orders waited in order and went on when their accounts came, the longest"
+                f" after {summary.longest_wait_s:,.0f} s (not in p50, p95, p99)"
+            ),
+        )
+    yield from _reasons("why held", Counter({HELD.get(c, c): n for c, n in summary.why_held.items()}))
     yield from _reasons("why dead", summary.why_dead)
     verdict = f"LOST {summary.lost}" if summary.lost else "nothing lost"
     yield (
         verdict,
         (
-            f"{summary.published:,} orders in = {summary.published - summary.lost:,} outcomes"
-            f" · {totals['tier_changes']:,} tier changes · {report.events:,} events"
+            f"{summary.published:,} orders in = {summary.published - summary.lost:,} outcomes,"
+            f" {totals['skipped']:,} of them skipped by hand · {totals['tier_changes']:,} tier changes"
+            f" · {report.events:,} events"
         ),
     )
     broken = next((found for found in report.findings if not found.holds), None)

@@ -1,8 +1,9 @@
 """Sample orders of all channels: mostly good ones, with a known share of every kind of trouble.
 
 The generator keeps in mind what it has already ordered, so that a good order really is an upgrade and a
-duplicate really repeats an earlier record. It promises the mix, not the outcome: whether two orders
-meet is up to the pipeline.
+duplicate really repeats an earlier record. Each subscription is sold through one channel, so that its
+orders keep their order however fast the channels are read; only conflicts cross over. It promises the mix,
+not the outcome: whether two orders meet is up to the pipeline.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import cycle
 
 from tierline.kit.clock import SystemClock
 from tierline.workload import marketplace
@@ -32,8 +34,9 @@ CHANNELS = ("portal", "partner", "marketplace", "sales_desk")
 MIX: dict[Kind, float] = {
     Kind.BROKEN: 0.03,
     Kind.DUPLICATE: 0.05,
-    Kind.UNKNOWN: 0.015,
-    Kind.INELIGIBLE: 0.05,
+    Kind.UNKNOWN: 0.004,
+    Kind.EARLY: 0.02,
+    Kind.INELIGIBLE: 0.04,
     Kind.SUPERSEDE: 0.01,
     Kind.CONFLICT: 0.005,
     Kind.PAIR: 0.04,
@@ -41,6 +44,7 @@ MIX: dict[Kind, float] = {
     Kind.LATE: 0.01,
     Kind.CORRECTED: 0.01,
 }
+TOO_FEW_SEATS = 3
 ENDING_SHARE = 0.1
 FEWEST_GOING_ON = 50
 
@@ -52,13 +56,17 @@ class _Wanted:
     sample: SampleSubscription
     plan: str
     seats: int
+    channel: str
+    asked: bool = False
 
 
 @dataclass(slots=True)
 class SampleOrders:
     """An endless, seeded stream of records over ``subscriptions``; ``mix`` overrides the shares.
 
-    ``now_ms``: the wall clock, because an operation of the marketplace says when it began.
+    ``now_ms``: the wall clock, because an operation of the marketplace says when it began. ``late``:
+    subscriptions that nobody opens before their first orders come. ``gateway_once``: a subscription that pays
+    through the gateway is ordered for once, so that no order meets the payment of the one before it.
     """
 
     subscriptions: Sequence[SampleSubscription]
@@ -67,17 +75,20 @@ class SampleOrders:
     channels: tuple[str, ...] = CHANNELS
     mix: dict[Kind, float] = field(default_factory=lambda: dict(MIX))
     now_ms: Callable[[], int] = field(default_factory=lambda: SystemClock().now_ms)
+    late: Sequence[SampleSubscription] = ()
+    gateway_once: bool = False
     _rng: random.Random = field(init=False)
     _turn: deque[_Wanted] = field(init=False)
+    _late_turn: deque[_Wanted] = field(init=False)
     _recent: deque[SampleRecord] = field(init=False)
     _number: int = field(init=False, default=0)
     _writers: dict[str, Writer] = field(init=False)
 
     def __post_init__(self) -> None:
         self._rng = random.Random(f"{self.name}:{self.seed}:orders")  # noqa: S311 - a repeatable sample
-        wanted = [_Wanted(s, s.plan, s.seats) for s in self.subscriptions]
-        self._rng.shuffle(wanted)
-        self._turn = deque(wanted)
+        shuffled = list(self.subscriptions)
+        self._rng.shuffle(shuffled)
+        self._turn, self._late_turn = self._sold(shuffled), self._sold(self.late)
         self._writers = {
             "portal": PORTAL,
             "partner": PARTNER,
@@ -85,6 +96,12 @@ class SampleOrders:
             "sales_desk": SalesDeskOrders(self.name),
         }
         self._recent = deque(maxlen=REMEMBERED)
+
+    def _sold(self, samples: Sequence[SampleSubscription]) -> deque[_Wanted]:
+        """Each through one of the channels, in turn."""
+        return deque(
+            _Wanted(s, s.plan, s.seats, c) for s, c in zip(samples, cycle(self.channels), strict=False)
+        )
 
     def take(self, intents: int) -> Iterator[SampleRecord]:
         """Records that carry exactly ``intents`` intents together."""
@@ -116,6 +133,9 @@ class SampleOrders:
                 return corrected
             case Kind.UNKNOWN:
                 return self._unknown()
+            case Kind.EARLY if self._late_turn:
+                self._late_turn.rotate(-1)
+                return self._upgrade(self._late_turn[-1], Kind.EARLY)
             case Kind.INELIGIBLE:
                 return self._ineligible()
             case Kind.PAIR if left > 1 and "partner" in self.channels:
@@ -131,15 +151,24 @@ class SampleOrders:
                 return kind
         return Kind.UPGRADE
 
-    def _subscription(self, *, payment: str | None = None, contract_ends_soon: bool = False) -> _Wanted:
+    def _subscription(
+        self, *, channel: str | None = None, payment: str | None = None, contract_ends_soon: bool = False
+    ) -> _Wanted:
         """The subscription that has waited longest and fits; it goes to the end of the queue."""
-        for _ in range(len(self._turn)):
-            wanted = self._turn.popleft()
-            self._turn.append(wanted)
-            fits = payment is None or wanted.sample.payment == payment
-            if fits and wanted.sample.contract_ends_soon == contract_ends_soon:
+        for index, wanted in enumerate(self._turn):
+            fits = payment in (None, wanted.sample.payment) and channel in (None, wanted.channel)
+            fits = fits and wanted.sample.contract_ends_soon == contract_ends_soon
+            if fits and (payment or not self._rests(wanted)):
+                del self._turn[index]
+                self._turn.append(wanted)
+                wanted.asked = True
                 return wanted
-        raise ValueError(f"no sample subscription with payment={payment}, {contract_ends_soon=}; take more")
+        raise ValueError(
+            f"no sample subscription with {channel=}, {payment=}, {contract_ends_soon=}; take more"
+        )
+
+    def _rests(self, wanted: _Wanted) -> bool:
+        return self.gateway_once and wanted.asked and wanted.sample.payment == "gateway"
 
     def _reference(self) -> str:
         self._number += 1
@@ -159,7 +188,7 @@ class SampleOrders:
         wanted.seats += self._rng.randint(1, 3)
         if wanted.plan in UPGRADES and self._rng.random() < 0.5:
             wanted.plan = self._rng.choice(UPGRADES[wanted.plan])
-        return self._order(wanted.sample, wanted.plan, wanted.seats, kind, channel)
+        return self._order(wanted.sample, wanted.plan, wanted.seats, kind, channel or wanted.channel)
 
     def _change(self, ask: Ask) -> SampleRecord:
         other = None if ask.plan == ask.sample.plan else ask.plan
@@ -169,13 +198,13 @@ class SampleOrders:
         return datetime.fromtimestamp(self.now_ms() / 1000, UTC)
 
     def _late(self) -> SampleRecord:
-        wanted = self._subscription()
+        wanted = self._subscription(channel=marketplace.CHANNEL)
         wanted.seats += 1
         return marketplace.late_change(self._reference(), wanted.sample, wanted.seats, self._rng, self._now())
 
     def _standing(self) -> tuple[SampleRecord, ...]:
         """Suspended and reinstated; now and then one ends, and nothing more is ordered for it."""
-        wanted = self._subscription()
+        wanted = self._subscription(channel=marketplace.CHANNEL)
         if self._rng.random() < ENDING_SHARE and len(self._turn) > FEWEST_GOING_ON:
             self._turn.remove(wanted)
             return (marketplace.unsubscription(self._reference(), wanted.sample, self._now()),)
@@ -183,19 +212,13 @@ class SampleOrders:
         return marketplace.suspension(pair, wanted.sample, self._rng, self._now())
 
     def _order(
-        self,
-        sample: SampleSubscription,
-        plan: str,
-        seats: int,
-        kind: Kind,
-        channel: str | None = None,
+        self, sample: SampleSubscription, plan: str, seats: int, kind: Kind, channel: str
     ) -> SampleRecord:
-        ask = Ask(self._reference(), sample, plan, seats, kind)
-        return self._writers[channel or self._rng.choice(self.channels)].order(ask)
+        return self._writers[channel].order(Ask(self._reference(), sample, plan, seats, kind))
 
     def _pair(self) -> SampleRecord:
         asks = []
-        for wanted in (self._subscription(), self._subscription()):
+        for wanted in (self._subscription(channel="partner") for _ in range(2)):
             wanted.seats += 1
             asks.append(Ask(self._reference(), wanted.sample, wanted.plan, wanted.seats, Kind.PAIR))
         return self._remember(partner_order(*asks))
@@ -203,9 +226,10 @@ class SampleOrders:
     def _twice(self, *, same_channel: bool) -> tuple[SampleRecord, ...]:
         """Two orders for one subscription, so close that the first is still waiting for its payment."""
         wanted = self._subscription(payment="gateway")
-        first, second = self._rng.sample(self.channels, 2) if not same_channel else (self.channels[0],) * 2
+        others = [channel for channel in self.channels if channel != wanted.channel]
+        second = wanted.channel if same_channel else self._rng.choice(others)
         kind = Kind.SUPERSEDE if same_channel else Kind.CONFLICT
-        return self._upgrade(wanted, kind, first), self._upgrade(wanted, kind, second)
+        return self._upgrade(wanted, kind), self._upgrade(wanted, kind, second)
 
     def _unknown(self) -> SampleRecord:
         number = self._rng.randrange(10**6)
@@ -220,21 +244,22 @@ class SampleOrders:
             contract_ends_soon=False,
             line={},
         )
-        return self._order(stranger, "business-year", 12, Kind.UNKNOWN)
+        return self._order(stranger, "business-year", 12, Kind.UNKNOWN, self._rng.choice(self.channels))
 
     def _ineligible(self) -> SampleRecord:
-        wanted = self._subscription(contract_ends_soon=True)
-        match self._rng.randrange(3):
-            case 0:  # the contract ends before the new year would
-                return self._order(wanted.sample, "business-year", wanted.seats + 5, Kind.INELIGIBLE)
-            case 1:  # too few seats for the tier
-                return self._order(wanted.sample, "enterprise-year", 3, Kind.INELIGIBLE)
-            case _:  # a plan that nobody sells
-                return self._order(wanted.sample, "platinum-decade", wanted.seats + 5, Kind.INELIGIBLE)
+        wanted = self._subscription(payment="invoice", contract_ends_soon=True)
+        asked = (
+            ("business-year", wanted.seats + 5),  # the contract ends before the new year would
+            ("enterprise-year", TOO_FEW_SEATS),
+            ("platinum-decade", wanted.seats + 5),  # a plan that nobody sells
+        )
+        return self._order(wanted.sample, *self._rng.choice(asked), Kind.INELIGIBLE, wanted.channel)
 
     def _broken(self) -> SampleRecord:
-        ask = Ask(self._reference(), self._turn[0].sample, "business-year", 12, Kind.BROKEN)
-        return self._writers[self._rng.choice(self.channels)].broken(ask, self._rng)
+        channel = self._rng.choice(self.channels)
+        wanted = self._subscription(channel=channel, payment="invoice")
+        ask = Ask(self._reference(), wanted.sample, "business-year", 12, Kind.BROKEN)
+        return self._writers[channel].broken(ask, self._rng)
 
     def _corrected(self) -> SampleRecord | None:
         """A broken order once more, now as it was meant: more seats for the same subscription."""

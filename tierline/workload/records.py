@@ -19,6 +19,7 @@ class Kind(StrEnum):
     CORRECTED = "broken row, corrected"
     DUPLICATE = "duplicate"
     UNKNOWN = "unknown account"
+    EARLY = "before its account"
     INELIGIBLE = "ineligible"
     SUPERSEDE = "superseded by the next"
     CONFLICT = "conflict between channels"

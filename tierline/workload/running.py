@@ -39,7 +39,12 @@ def target_of(settings: Settings) -> Target:
     )
 
 
-def open_samples(settings: Settings, samples: Sequence[SampleSubscription], progress: Progress) -> None:
+def open_samples(
+    settings: Settings,
+    samples: Sequence[SampleSubscription],
+    progress: Progress,
+    title: str = "subscriptions imported",
+) -> None:
     """Open every sample subscription; raises RunFailed when one is not opened within a minute."""
     now_ms = SystemClock().now_ms()
     commands = [_command(sample, number, now_ms, settings) for number, sample in enumerate(samples, 1)]
@@ -47,7 +52,7 @@ def open_samples(settings: Settings, samples: Sequence[SampleSubscription], prog
         result = importer.run(
             commands,
             IMPORT_WAIT_S,
-            seen=lambda done: progress("subscriptions imported", done, len(commands)),
+            seen=lambda done: progress(title, done, len(commands)),
         )
     if result.unanswered or result.rejected:
         raise RunFailed(

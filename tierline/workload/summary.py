@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tierline.verify.check import Report
 from tierline.verify.outcomes import Tally
+from tierline.workload.late_accounts import Place
 from tierline.workload.percentiles import summary_ms
 from tierline.workload.records import SampleRecord
 from tierline.workload.visibility import VisibleTier
@@ -19,7 +20,10 @@ COUNTS = (*OUTCOMES, "completed", "failed", "superseded")
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts over all channels and per channel; latencies in ms; see ``as_json`` for the names."""
+    """Counts over all channels and per channel; latencies in ms; see ``as_json`` for the names.
+
+    ``waited``: orders that changed a tier after they had waited for their account; they are in no latency.
+    """
 
     records: int
     published: int
@@ -31,6 +35,8 @@ class Summary:
     why_dead: Counter[str]
     why_held: Counter[str]
     report: Report
+    waited: int = 0
+    longest_wait_s: float = 0.0
 
     @property
     def lost(self) -> int:
@@ -46,6 +52,7 @@ class Summary:
             "lost": self.lost,
             "latency_ms": dict(self.latency_ms),
             "seconds_to_first_result": self.seconds_to_first_result,
+            "waited_for_accounts": {"orders": self.waited, "longest_s": self.longest_wait_s},
             "per_channel": {name: dict(row) for name, row in self.per_channel.items()},
             "why_rejected": dict(self.why_rejected.most_common()),
             "why_held": dict(self.why_held.most_common()),
@@ -59,8 +66,14 @@ def summarise(
     report: Report,
     tiers: Sequence[VisibleTier],
     started_ms: float,
+    waited: Collection[Place] = (),
 ) -> Summary:
-    """Bring together what was sent, what the checker counted, and when tiers became visible."""
+    """Bring together what was sent, what the checker counted, and when tiers became visible.
+
+    ``waited``: records that were held for their accounts.
+    """
+    late = [tier for tier in tiers if (tier.topic, tier.partition, tier.offset) in waited]
+    tiers = [tier for tier in tiers if (tier.topic, tier.partition, tier.offset) not in waited]
     channels = sorted({record.channel for record in published}, reverse=True)
     per_channel = {name: _channel_row(name, published, report.tallies, tiers) for name in channels}
     names = (*COUNTS, "tier_changes")
@@ -76,6 +89,8 @@ def summarise(
         why_held=sum((t.why_held for t in report.tallies.values()), Counter()),
         why_dead=sum((t.why_dead for t in report.tallies.values()), Counter()),
         report=report,
+        waited=len(late),
+        longest_wait_s=round(max((tier.latency_ms for tier in late), default=0) / 1000, 1),
     )
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tierline.cli.status_view import view
 from tierline.local.lag import Lag
-from tierline.local.overview import Member, OpenLetters, Overview
+from tierline.local.overview import HeldKeys, Member, OpenBreakers, OpenLetters, Overview
 from tierline.local.status import ServerStatus, StackStatus, WorkerStatus
 
 SERVERS = (
@@ -70,11 +70,16 @@ orders (restarted 2x)  DEPENDENCY  18092  902   71 MB   12 s   1,203   1 min
 waiting for  topic            records  in partitions  oldest
 orders       oms.commands.v1    1,203              4   1 min
 
-waits for people                         look
-dead letters      1,019 contract, 2 bug  tierline dlq groups
+kept aside                                             look
+breaker       partner: waiting in 2 partitions         tierline breaker list
+held orders   portal: 40 of 12 keys, for 5 min         tierline holds list
+                2 keys for a person, next try in 30 s
+dead letters  1,019 contract, 2 bug                    tierline dlq groups
 
 ! orders waits. Kafka: refused
     tierline doctor
+! partner: the breaker of 2 partitions is waiting: too many dead in a row
+    tierline breaker list
 ! 1,203 records of oms.commands.v1 wait for orders
     tierline status --watch
 
@@ -82,7 +87,9 @@ data in /d   logs in /d/logs
 Not everything is well: see docs/runbook.md"""
     letters = (OpenLetters("contract", 1_019, 3), OpenLetters("bug", 2, 1))
     stack = StackStatus("/d", "ready", 9, "", SERVERS, WORKERS)
-    found = Overview(stack, LAG, dead_letters=letters)
+    held = HeldKeys("portal", 12, 40, 2, 310, 30)
+    breaker = OpenBreakers("partner", 2, "waiting", ("too many dead in a row",))
+    found = Overview(stack, LAG, dead_letters=letters, holds=(held,), breakers=(breaker,))
 
     assert expected.splitlines() == drawn(found, width)
 

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.topics import GROUPS, PAYMENTS
 from tierline.local.lag import Lag
-from tierline.local.overview import LONG_S, Finding, Member, Overview, findings
+from tierline.local.overview import LONG_S, Finding, Member, OpenBreakers, Overview, findings
 from tierline.local.status import ServerStatus, StackStatus, WorkerStatus
 
 KAFKA = ServerStatus("kafka", "Kafka", "127.0.0.1:19092", answers=True, pid=1, log="/d/logs/kafka.log")
@@ -84,6 +84,18 @@ def test_a_quiet_stack_has_nothing_wrong() -> None:
 def test_whatever_is_wrong_is_a_sentence_and_a_command(found: Overview, text: str, command: str) -> None:
     """Never one without the other."""
     assert ([Finding(text, command)], False) == (findings(found), found.is_well)
+
+
+def test_a_breaker_on_its_way_back_is_not_wrong() -> None:
+    """It closes by itself; an open one is told once, not for its worker too."""
+    back = OpenBreakers("portal", 1, "half_open", ("too large a share dead",))
+    still_open = OpenBreakers("portal", 2, "open", ("too large a share dead",))
+    said = "portal: the breaker of 2 partitions is open: too large a share dead"
+
+    assert [] == findings(overview(breakers=(back,)))
+    assert [said] == [
+        f.text for f in findings(overview(workers=(worker("breaker_open"),), breakers=(still_open,)))
+    ]
 
 
 def test_on_servers_of_others_a_worker_that_nobody_runs_is_missed() -> None:

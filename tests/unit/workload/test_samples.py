@@ -72,7 +72,8 @@ def test_exactly_the_wanted_intents_are_made(samples: list[SampleSubscription], 
 
 def test_the_mix_holds_every_kind_in_about_its_share(samples: list[SampleSubscription]) -> None:
     """Over 2,000 intents each kind of trouble turns up, broken ones near 3 %, duplicates near 5 %."""
-    kinds = Counter(r.kind for r in SampleOrders(samples, 7).take(2000))
+    orders = SampleOrders(samples[20:], 7, late=samples[:20])
+    kinds = Counter(r.kind for r in orders.take(2000))
 
     assert set(Kind) == set(kinds)
     assert 30 <= kinds[Kind.BROKEN] <= 90
@@ -94,6 +95,36 @@ def test_a_partner_order_over_two_subscriptions_has_two_items(samples: list[Samp
 
     items = json.loads(pair.value)["productOrderItem"]
     assert (2, 2) == (pair.intents, len({item["product"]["id"] for item in items}))
+
+
+def test_orders_come_before_their_late_accounts_in_every_channel(samples: list[SampleSubscription]) -> None:
+    """For late subscriptions alone, under keys that no other record has."""
+    orders = list(SampleOrders(samples[20:], 7, late=samples[:20]).take(2000))
+    early = [r for r in orders if r.kind is Kind.EARLY]
+    others = {(r.channel, r.key) for r in orders if r.kind is not Kind.EARLY}
+
+    assert set(CHANNELS_OF_SAMPLES) == {r.channel for r in early}
+    assert set() == {(r.channel, r.key) for r in early} & others
+
+
+def test_a_subscription_is_sold_through_one_channel(samples: list[SampleSubscription]) -> None:
+    """Channels are read side by side: orders of one subscription keep their order only within one."""
+    channels: dict[str, set[str]] = {}
+    for record in SampleOrders(samples, 7).take(2000):
+        if record.kind in (Kind.UPGRADE, Kind.DUPLICATE, Kind.CORRECTED, Kind.LATE, Kind.STANDING):
+            number = (record.key or "")[-5:]
+            channels.setdefault(number, set()).add(record.channel)
+
+    assert {1} == {len(own) for own in channels.values()}
+
+
+def test_who_pays_through_the_gateway_is_ordered_for_once(samples: list[SampleSubscription]) -> None:
+    """Where asked for: two orders meet on a payment only where they are meant to."""
+    payments = {s.subscription_id[-5:]: s.payment for s in samples}
+    orders = SampleOrders(samples, 7, gateway_once=True, mix={}).take(2000)
+    times = Counter((r.key or "")[-5:] for r in orders)
+
+    assert 1 == max(count for number, count in times.items() if payments[number] == "gateway")
 
 
 def operations(samples: list[SampleSubscription], kind: Kind) -> list[dict[str, object]]:
