@@ -14,6 +14,7 @@ from deadletter.breaker_file import BreakerPolicy
 from deadletter.breaker_store import Action, ActionOutcome, Head, Place, StoredBreaker, Verb
 from deadletter.classify import PARKING
 from deadletter.router import DeadIntent
+from tierline.domain.outcome import Dead
 from tierline.kit.records import Record
 from tierline.kit.telemetry import Metrics
 
@@ -111,12 +112,12 @@ class Breakers:
         place = (record.topic, record.partition)
         breaker = self._breakers.get(place) or self._add(place, channel)
         before = breaker.state
+        now = 0 if before is BreakerState.CLOSED else self._now_ms()  # one that is closed does not look at it
         if lane is Lane.RECORDS:
-            breaker.good(record.offset, source, self._now_ms())
-            if before is not BreakerState.CLOSED:
-                self._heads.pop(place, None)
+            breaker.good(record.offset, source, now)
+            self._passed(place, record)
         else:
-            breaker.released(source, self._now_ms())
+            breaker.released(source, now)
         if not breaker.is_idle or before is not BreakerState.CLOSED:
             self._moved(place, before)
 
@@ -128,7 +129,10 @@ class Breakers:
         dying = _dead_record(record, dead)
         if lane is Lane.RECORDS:
             may = breaker.dead(record.offset, dying, self._now_ms())
-            self._stands(place, record, None if may else dead[0])
+            if may:
+                self._passed(place, record)
+            else:
+                self._stands(place, record, dead[0].outcome)
         else:
             may = breaker.spent(dying, self._now_ms())
         self._moved(place, before)
@@ -190,7 +194,8 @@ class Breakers:
         now = self._now_ms()
         if not self._taken and not self.pressing and now - self._saved_at < SAVE_EVERY_MS:
             return BreakerChanges()
-        self._saved_at = now
+        if self._changed:
+            self._saved_at = now
         changed, self._changed = self._changed, set()
         taken, self._taken = self._taken, []
         return BreakerChanges([self._stored(place) for place in sorted(changed)], taken)
@@ -212,11 +217,12 @@ class Breakers:
         self._channels[place] = channel
         return breaker
 
-    def _stands(self, place: Place, record: Record, dying: DeadIntent | None) -> None:
-        if dying is None:
-            self._heads.pop(place, None)
-            return
-        why = dying.outcome
+    def _passed(self, place: Place, record: Record) -> None:
+        head = self._heads.get(place)
+        if head is not None and head.offset <= record.offset:
+            del self._heads[place]
+
+    def _stands(self, place: Place, record: Record, why: Dead) -> None:
         self._heads[place] = Head(record.offset, str(why.dead_letter_class), why.code, why.field)
 
     def _moved(self, place: Place, before: BreakerState) -> None:

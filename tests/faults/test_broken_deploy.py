@@ -22,6 +22,7 @@ from tierline.kit.settings import Settings
 
 PORTAL = "orders.portal.v1"
 RULES = BreakerRules()
+RATE = 40
 
 
 def by_partition(settings: Settings, statement: str) -> dict[int, object]:
@@ -39,9 +40,9 @@ def test_a_deploy_that_breaks_a_channel_buries_a_window_and_three(
     _, seed = seeded(pytestconfig.getoption("--seed"))
     settings = quickly_rebalancing(settings).model_copy(update={"breaker_policy": quick_breakers(tmp_path)})
     with running_workers(settings, tmp_path / "logs") as workers:
-        samples = opened_samples(settings, 400, seed, "deploys")
+        samples = opened_samples(settings, 200, seed, "deploys")
         normalizer = workers["normalizer"]
-        with Traffic(settings, samples, seed, 20_000, 100, name="deploys") as traffic:
+        with Traffic(settings, samples, seed, 20_000, RATE, name="deploys") as traffic:
             normalizer.restart(broken_deploy(tmp_path / "broken", "portal"))
             wait_for(
                 lambda: len(waiting(settings)) == settings.kafka.partitions,
@@ -52,7 +53,7 @@ def test_a_deploy_that_breaks_a_channel_buries_a_window_and_three(
             wait_for(lambda: not waiting(settings), "the mended deploy lets every partition go on")
             assert traffic.running, "the traffic ended before the mended deploy: the run does not count"
             traffic.finish()
-        report = settled_and_clean(settings, traffic)
+        report = settled_and_clean(settings, traffic, 180)
 
     bugs = by_partition(
         settings,

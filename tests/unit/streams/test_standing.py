@@ -194,6 +194,7 @@ def test_what_was_called_dead_before_dies_again() -> None:
         await world.take(*(bad(world, number) for number in range(20)))
         ids = [offset for offset, _, _ in world.dead()]
         assert ([*range(19), *range(19)], BreakerState.OPEN) == (ids, breaker_of(world).state)
+        assert 19 == world.breakers._heads[HERE].offset
 
     in_intake(story)
 
