@@ -286,9 +286,14 @@ def _checkpoints(settings: Settings, events: Producer, metrics: Metrics) -> Chec
     )
 
 
+def published_catalogs(settings: Settings) -> Mapping[str, Catalog]:
+    """Every published price book by its version: a plan in force is priced by the one it was bought under."""
+    return load_published(settings.catalog.parent / PUBLISHED)
+
+
 def _rules(settings: Settings) -> Rules:
     newest = catalog(settings)
-    published = load_published(settings.catalog.parent / PUBLISHED)
+    published = published_catalogs(settings)
     if newest.version not in published:
         _log.warning(
             "catalog_not_published",

@@ -173,7 +173,8 @@ def _compared(account_id: str, subscription_id: str | None, wish: Wish, data: Pa
     chosen = _chosen(known, subscription_id)
     now = instant_of_ms(SystemClock().now_ms())
     try:
-        return compare(known.account, chosen, bootstrap.catalog(settings), wish, now)
+        kept = bootstrap.published_catalogs(settings).get(chosen.catalog_version)
+        return compare(known.account, chosen, bootstrap.catalog(settings), kept, wish, now)
     except InputRefused as refused:
         raise CommandError(
             f"{refused.reason[:1].upper()}{refused.reason[1:]}.", HINTS.get(refused.field, "")

@@ -53,10 +53,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """The wish with everything that it is held against."""
+    """The wish with everything that it is held against.
+
+    ``catalog`` prices it: the newest, but for the plan in force the one under which it was bought. The annual
+    way is always another plan, so the ``newest`` prices that.
+    """
 
     account: OpenAccount
     catalog: Catalog
+    newest: Catalog
     current: Plan
     seats: int
     modules: tuple[str, ...]
@@ -72,18 +77,29 @@ class _Annual:
 
 
 def compare(
-    account: OpenAccount, subscription: ActiveSubscription, catalog: Catalog, wish: Wish, at: datetime
+    account: OpenAccount,
+    subscription: ActiveSubscription,
+    newest: Catalog,
+    kept: Catalog | None,
+    wish: Wish,
+    at: datetime,
 ) -> Comparison:
-    """Price ``wish`` at the instant ``at`` in all ways that are open. Raises InputRefused with its field."""
+    """Price ``wish`` at the instant ``at`` in all ways that are open, as an order would be.
+
+    ``kept``: the price book under which the plan in force was bought, None where it is not known here.
+    Raises InputRefused with its field.
+    """
     zone = zone_named(account.time_zone)
     today = local_date(at, zone)
     terms = AccountTerms(account.time_zone, account.currency, open_to(account, subscription))
     billing = in_force_at(terms, billing_of(subscription.schedule), at)
-    current = _in_force(catalog, subscription.plan)
+    current = _in_force(kept or newest, subscription.plan)
+    catalog = _price_book(subscription, newest, kept, wish)
     plan = _plan(catalog, account, wish.plan, today)
     case = _Case(
         account,
         catalog,
+        newest,
         current,
         _seats(plan, subscription.seats if wish.seats is None else wish.seats),
         _modules(catalog, plan, wish.modules, subscription.modules),
@@ -110,8 +126,8 @@ def compare(
         three_totals(
             terms,
             billing,
-            _change(case, plan),
-            _change(case, yearly.plan, _discount(yearly.offer)) if yearly else None,
+            _change(case, catalog, plan),
+            _change(case, newest, yearly.plan, _discount(yearly.offer)) if yearly else None,
         ),
     )
 
@@ -121,6 +137,20 @@ def _in_force(catalog: Catalog, plan_id: str) -> Plan:
     if plan is None:
         raise InputRefused("plan", f"{plan_id!r}, the plan in force, is not in catalog {catalog.version}")
     return plan
+
+
+def _price_book(
+    subscription: ActiveSubscription, newest: Catalog, kept: Catalog | None, wish: Wish
+) -> Catalog:
+    wanted = newest.plan(wish.plan)
+    if wish.plan != subscription.plan and (wanted is None or wanted.id != subscription.plan):
+        return newest
+    if kept is None:
+        version = subscription.catalog_version
+        raise InputRefused(
+            "plan", f"catalog {version}, under which {subscription.plan} was bought, is not published here"
+        )
+    return kept
 
 
 def _plan(catalog: Catalog, account: OpenAccount, wanted: str, today: date) -> Plan:
@@ -168,30 +198,30 @@ def _direction(case: _Case, plan: Plan, subscription: ActiveSubscription) -> Dir
     return found
 
 
-def _change(case: _Case, plan: Plan, *discounts: Discount) -> Change:
-    items = case.catalog.items(plan, case.account.currency, case.seats, case.modules)
+def _change(case: _Case, catalog: Catalog, plan: Plan, *discounts: Discount) -> Change:
+    items = catalog.items(plan, case.account.currency, case.seats, case.modules)
     if items is None:
         named = " or ".join(case.modules)
         raise InputRefused("modules", f"{named} has no price in {case.account.currency} for {plan.interval}")
-    return Change(case.at, items, discounts, plan.mode, case.catalog.cycle(case.current, plan))
+    return Change(case.at, items, discounts, plan.mode, catalog.cycle(case.current, plan))
 
 
 def _annual(case: _Case, plan: Plan) -> _Annual | str:
     """The plan of the same tier by the year with the best offer that is open, or why there is none."""
     currency = case.account.currency
-    twin = case.catalog.annual_of(plan, currency)
+    twin = case.newest.annual_of(plan, currency)
     if twin is None:
         return f"{plan.tier} is not sold by the year in {currency}"
     if not twin.sellable(case.today, case.account.country):
         return f"{twin.id} is not sold in {case.account.country} on {case.today}"
     if case.seats < twin.minimum_seats:
         return f"{twin.id} takes at least {twin.minimum_seats:,} seats"
-    if case.catalog.items(twin, currency, case.seats, case.modules) is None:
+    if case.newest.items(twin, currency, case.seats, case.modules) is None:
         return f"a module has no yearly price in {currency}"
-    offers = case.catalog.offers_for(twin, case.days_left)
+    offers = case.newest.offers_for(twin, case.days_left)
     if offers:
         return _Annual(twin, max(offers, key=lambda offer: (offer.percent, offer.id)))
-    windows = [offer.within_days for offer in case.catalog.offers if twin.id in offer.plans]
+    windows = [offer.within_days for offer in case.newest.offers if twin.id in offer.plans]
     if not windows:
         return f"there is no offer for {twin.id}"
     return f"the offer opens {max(windows)} days before the renewal, which is {case.days_left} days away"

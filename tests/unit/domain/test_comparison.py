@@ -47,7 +47,7 @@ def opened(**changed: object) -> tuple[OpenAccount, ActiveSubscription]:
 
 def compared(wish: Wish, catalog: Catalog = BOOK, at: datetime = AT, **changed: object) -> Comparison:
     account, subscription = opened(**changed)
-    return compare(account, subscription, catalog, wish, at)
+    return compare(account, subscription, catalog, catalog, wish, at)
 
 
 def test_a_monthly_wish_is_compared_with_its_annual_twin() -> None:
@@ -79,13 +79,36 @@ def test_now_costs_what_the_decider_would_charge() -> None:
     assert issued.net_minor == now.first.amount_minor  # type: ignore[union-attr] # a QuoteIssued
 
 
+def test_more_seats_of_the_plan_in_force_cost_what_they_cost_when_it_was_bought() -> None:
+    """The price that an order would charge; the newest book counts for other plans alone."""
+    dearer = plan("team-month", "team", BOOK.plans["team-month"].interval, 9_999)
+    newest = replace(BOOK, version="c2", plans={**BOOK.plans, "team-month": dearer})
+    account, subscription = opened()
+
+    more = compare(account, subscription, newest, BOOK, Wish("team-month", 13), AT)
+    other = compare(account, subscription, newest, BOOK, Wish("business-month"), AT)
+
+    now = more.totals.way(Way.NOW)
+    assert now is not None
+    assert 13 * 2_900 == now.quote.lines[-1].whole_minor
+    assert ("c1", "c2") == (more.catalog_version, other.catalog_version)
+
+
+def test_a_price_book_that_is_not_here_prices_nothing() -> None:
+    """Another price than the order's would be a lie; the message names the version."""
+    account, subscription = opened()
+
+    with pytest.raises(InputRefused, match="catalog c1, under which team-month was bought"):
+        compare(account, subscription, replace(BOOK, version="c2"), None, Wish("team-month", 13), AT)
+
+
 def test_seats_and_modules_stay_unless_they_are_named() -> None:
     """Seats as now; of the modules those that the new tier neither includes nor forbids."""
     account, subscription = opened()
     equipped = replace(subscription, modules=("sso", "gone"))
 
     kept, emptied = (
-        compare(account, equipped, BOOK, wish, AT)
+        compare(account, equipped, BOOK, BOOK, wish, AT)
         for wish in (Wish("business-month"), Wish("business-month", modules=()))
     )
 
