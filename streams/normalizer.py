@@ -48,6 +48,7 @@ from streams.reading.intent import PlanAliases, PlanNames
 from streams.transport import Batch, BatchConsumer
 from tierline.kit.clock import Clock, SystemClock
 from tierline.kit.database import connect
+from tierline.kit.faults import named, places
 from tierline.kit.hard_exit import exit_hard
 from tierline.kit.health import Health
 from tierline.kit.leases import LeaseLost
@@ -357,15 +358,21 @@ class _Parts:
         try:
             await self._intake.take(batch)
         except Exception as error:  # noqa: BLE001 - Faust would count the batch as done and go on
-            _log.critical("batch_met_a_bug", topic=batch.topic, partition=batch.partition, exc_info=error)
-            self._fail(f"a batch could not be taken in: {error!r}")
+            _log.critical(
+                "batch_met_a_bug",
+                topic=batch.topic,
+                partition=batch.partition,
+                error=named(error),
+                frames=places(error),
+            )
+            self._fail(f"a batch could not be taken in: {named(error)}")
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - without its helpers the worker would stand still in silence
-            _log.critical("helper_met_a_bug", exc_info=error)
-            self._fail(f"a part of the normalizer ended: {error!r}")
+            _log.critical("helper_met_a_bug", error=named(error), frames=places(error))
+            self._fail(f"a part of the normalizer ended: {named(error)}")
 
     async def _beat(self) -> None:
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from deadletter.envelope import DeadLetter, Stage, dead_letter_message
+from deadletter.envelope import DeadLetter, Stage, dead_letter_message, dead_letter_without_value
 from deadletter.verdicts import Verdict, write_verdicts
 from schemas.codec import schema_id_of
 from schemas.errors import DecodeError
@@ -13,7 +13,7 @@ from schemas.topics import CHANNELS, ORDERS, orders_topic
 from streams.answering.reply import dead_reply
 from streams.deciding.command_reading import Poison
 from tierline.domain.commands import Command, Origin
-from tierline.kit.broker import Producer, send_all
+from tierline.kit.broker import Producer, send_all, send_but_large
 from tierline.kit.crash_points import reached
 from tierline.kit.database import Connection
 from tierline.kit.records import Message
@@ -53,19 +53,26 @@ def bury(
     """Store the verdicts, then send the dead letters and answers and wait until all are acknowledged.
 
     Verdicts have a session of their own: they must be durable before the first letter is sent, and stay so
-    when the turn is rolled back. Raises DeliveryFailed; the same letters may be sent again.
+    when the turn is rolled back. A letter that is too large goes without its value. Raises DeliveryFailed;
+    the same letters may be sent again.
     """
     with connect() as connection:
         stored = write_verdicts(connection, [_verdict(letter) for letter, _ in letters])
-    messages: list[Message] = []
-    for (letter, command), verdict in zip(letters, stored, strict=True):
-        kept = replace(letter, dead=verdict.dead)
-        messages.append(dead_letter_message(kept))
-        if command is not None and _is_answered(command):
-            unkeyed = replace(kept, record=replace(kept.record, key=None))
-            messages.append(dead_reply(unkeyed, command.source, command.source_ref, now_ms))
-    send_all(producer, messages, SEND_S)
+    kept = [replace(letter, dead=v.dead) for (letter, _), v in zip(letters, stored, strict=True)]
+    answered = [
+        _answer(letter, command, now_ms)
+        for letter, (_, command) in zip(kept, letters, strict=True)
+        if command is not None and _is_answered(command)
+    ]
+    too_large = send_but_large(producer, [dead_letter_message(letter) for letter in kept], SEND_S)
+    stand_ins = [dead_letter_without_value(kept[number]) for number in too_large]
+    send_all(producer, [*stand_ins, *answered], SEND_S)
     reached("orders.after_dead_letters")
+
+
+def _answer(letter: DeadLetter, command: Command, now_ms: int) -> Message:
+    unkeyed = replace(letter, record=replace(letter.record, key=None))
+    return dead_reply(unkeyed, command.source, command.source_ref, now_ms)
 
 
 def _is_answered(command: Command) -> bool:

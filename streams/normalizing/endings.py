@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,9 +18,9 @@ from streams.reading.headers import UNREADABLE_SOURCE
 from streams.reading.intent import Intent, Unreadable
 from tierline.domain.commands import Origin
 from tierline.domain.outcome import Accepted, Dead, DeadLetterClass, Held, Skipped
+from tierline.kit.faults import own_function
 from tierline.kit.records import Message, Record
 
-_ROOMS = ("streams", "deadletter", "schemas", "tierline")
 _STAGES = {
     DeadLetterClass.DECODE: Stage.DECODE,
     DeadLetterClass.OVERSIZE: Stage.DECODE,
@@ -55,17 +54,7 @@ def fault_of(dead: Dead, stage: Stage | None = None) -> Fault:
 def fault_of_bug(error: Exception, stage: Stage) -> Fault:
     """An exception where the code promises none. Its text may quote the payload, so it is left out."""
     dead = Dead(DeadLetterClass.BUG, "UNEXPECTED_ERROR", None, f"{type(error).__name__} at stage {stage}")
-    return Fault(dead, stage, exception=type(error).__qualname__, frame=_frame_of(error))
-
-
-def _frame_of(error: Exception) -> str | None:
-    """The innermost function of ours on the stack, as module:function, without a line number."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    for frame in reversed(frames):
-        module = str(frame.f_globals.get("__name__", ""))
-        if module.split(".", 1)[0] in _ROOMS:
-            return f"{module}:{frame.f_code.co_qualname}"
-    return None
+    return Fault(dead, stage, exception=type(error).__qualname__, frame=own_function(error))
 
 
 class Endings:

@@ -13,12 +13,11 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from deadletter.ports import Answered, Refusal
-from tierline.kit.confluent_broker import producer_config
+from tierline.kit.confluent_broker import TOO_LARGE, producer_config
 from tierline.kit.records import Message
 from tierline.kit.settings import KafkaSettings
 
 _CROWDED = 5_000
-_OWN_FAULT = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 _LIMITS = {
     # What the broker let in compressed may be large unpacked: it judges again; the queue must hold it.
     "message.max.bytes": 10_000_000,
@@ -95,4 +94,4 @@ class Outlet:
 
 
 def _refusal(error: KafkaError) -> Refusal:
-    return Refusal(too_large=error.code() in _OWN_FAULT, text=f"{error.name()}: {error.str()}")
+    return Refusal(too_large=error.code() in TOO_LARGE, text=f"{error.name()}: {error.str()}")

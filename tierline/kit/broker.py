@@ -6,8 +6,9 @@ prefix here; the adapters add ``settings.kafka.topic_prefix``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from tierline.kit.errors import DeliveryFailed
@@ -18,12 +19,16 @@ PartitionsChanged = Callable[[Collection[int]], None]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the broker said about one message: its place, or the error that kept it out."""
+    """What the broker said about one message: its place, or the error that kept it out.
+
+    ``too_large``: the error is this message's own fault, and permanent.
+    """
 
     topic: str
     partition: int
     offset: int
     error: str | None = None
+    too_large: bool = False
 
 
 Delivered = Callable[[Delivery], None]
@@ -84,12 +89,24 @@ def send_all(producer: Producer, messages: Collection[Message], timeout: float) 
     Raises DeliveryFailed when one is refused or not acknowledged in ``timeout`` seconds; some may have
     arrived then, so whoever sends again must send messages that may repeat.
     """
-    answers: list[Delivery] = []
-    for message in messages:
-        producer.send(message, answers.append)
+    _raise_first(send_but_large(producer, messages, timeout).values())
+
+
+def send_but_large(
+    producer: Producer, messages: Collection[Message], timeout: float
+) -> Mapping[int, Delivery]:
+    """As ``send_all``, but messages that are too large are returned, by index, instead of raised."""
+    answers: dict[int, Delivery] = {}
+    for number, message in enumerate(messages):
+        producer.send(message, partial(answers.__setitem__, number))
     missing = producer.flush(timeout) if messages else 0
-    refused = next((a for a in answers if a.error is not None), None)
-    if refused is not None:
-        raise DeliveryFailed(f"{refused.topic} partition {refused.partition}: {refused.error}")
+    refused = {number: answer for number, answer in answers.items() if answer.error is not None}
+    _raise_first(answer for answer in refused.values() if not answer.too_large)
     if missing or len(answers) != len(messages):
         raise DeliveryFailed(f"{len(messages) - len(answers)} of {len(messages)} records not acknowledged")
+    return refused
+
+
+def _raise_first(refused: Iterable[Delivery]) -> None:
+    for answer in refused:
+        raise DeliveryFailed(f"{answer.topic} partition {answer.partition}: {answer.error}")

@@ -21,6 +21,8 @@ from tierline.kit.settings import KafkaSettings
 
 _ASK_S = 10.0
 _LOG_CHUNK = 500
+TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+"""What the client or the broker says of a message that is over a limit."""
 _log = structlog.get_logger(__name__)
 
 
@@ -94,6 +96,7 @@ class ConfluentProducer:
                     -1 if partition is None else partition,
                     -1 if offset is None else offset,
                     text,
+                    error is not None and error.code() in TOO_LARGE,
                 )
             )
 
@@ -110,6 +113,12 @@ class ConfluentProducer:
                 )
             except BufferError:
                 self._producer.poll(0.05)  # the queue is full: wait for acknowledgements, never drop
+            except KafkaException as error:
+                refused: KafkaError = error.args[0]
+                if refused.code() not in TOO_LARGE:
+                    raise
+                delivered(Delivery(topic, partition, -1, refused.str(), too_large=True))
+                return
             else:
                 return
 

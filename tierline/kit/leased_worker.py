@@ -26,6 +26,7 @@ from tierline.kit.continuity import Continuity
 from tierline.kit.crash_points import reached
 from tierline.kit.database import Connection, is_outage
 from tierline.kit.errors import PositionOutsideLog, Unavailable
+from tierline.kit.faults import named, places
 from tierline.kit.garbage import collect_rarely
 from tierline.kit.health import Health, Place
 from tierline.kit.leases import Lease, LeaseLost, Progress
@@ -78,6 +79,11 @@ class LeaseStore(Protocol):
     def advance(
         self, connection: Any, leases: Mapping[int, Lease], moves: Mapping[int, Progress]
     ) -> dict[int, Lease]: ...
+
+
+def _cause(error: Exception) -> str:
+    """``error`` in words; a conflict of rows by its name alone, since the server quotes their values."""
+    return named(error) if isinstance(error, psycopg.IntegrityError) else repr(error)
 
 
 def _nothing() -> None:
@@ -284,7 +290,7 @@ class LeasedWorker:
 
     def _work_one_by_one(self, batch: Batch, error: Exception) -> None:
         """Find the partition that the bug belongs to: each partition gets a transaction of its own."""
-        self._log.warning("turn_split", partitions=sorted(batch), error=repr(error))
+        self._log.warning("turn_split", partitions=sorted(batch), error=named(error))
         self._handler.reset(list(batch))
         for partition, records in batch.items():
             if partition in self._leases:
@@ -293,13 +299,13 @@ class LeasedWorker:
     def _stall(self, partition: int, error: Exception) -> None:
         self._consumer.stop(partition)
         self._forget([partition])
-        self._watch.stalled((self._topic, partition), repr(error))
+        self._watch.stalled((self._topic, partition), named(error))
         self._log.error(
             "partition_stalled",
             partition=partition,
-            error=repr(error),
+            error=named(error),
+            frames=places(error),
             action="deploy a corrected worker: it continues at the record where this one stopped",
-            exc_info=error,
         )
 
     # --- outages ------------------------------------------------------------------------------------------
@@ -322,7 +328,7 @@ class LeasedWorker:
         self._forget(lost)
         self._waiting.update(lost)
         if self._is_outage(error):
-            self._watch.waiting(self._places(self._waiting), repr(error))
+            self._watch.waiting(self._places(self._waiting), _cause(error))
         else:
             self._watch.opening(self._places(lost))
         self._failures += 1
@@ -330,7 +336,7 @@ class LeasedWorker:
         self._try_at_ms = self._clock.now_ms() + wait_ms
         self._metrics.retries.labels(self._group, type(error).__name__).inc()
         self._drop_session()
-        self._log.warning("waiting", cause=repr(error), wait_ms=wait_ms, partitions=sorted(self._waiting))
+        self._log.warning("waiting", cause=_cause(error), wait_ms=wait_ms, partitions=sorted(self._waiting))
 
     def _session(self) -> Connection:
         if self._connection is None or self._connection.closed:

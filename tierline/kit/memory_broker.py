@@ -115,16 +115,22 @@ class MemoryConsumer:
 
 
 class MemoryProducer:
-    """Producer port on a MemoryBroker. ``fail_next`` makes the next deliveries fail with that text."""
+    """Producer port on a MemoryBroker.
+
+    ``fail_next`` makes the next deliveries fail with that text; ``most_bytes`` is the largest value taken.
+    """
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
         self._waiting: list[tuple[Delivered, Delivery]] = []
         self.fail_next: list[str] = []
+        self.most_bytes: int | None = None
 
     def send(self, message: Message, delivered: Delivered) -> None:
         if self.fail_next:
             answer = Delivery(message.topic, message.partition or 0, -1, self.fail_next.pop(0))
+        elif self.most_bytes is not None and len(message.value or b"") > self.most_bytes:
+            answer = Delivery(message.topic, message.partition or 0, -1, "too large", too_large=True)
         else:
             record = self._broker.append(message)
             answer = Delivery(record.topic, record.partition, record.offset)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tierline.kit.broker import send_all
+from tierline.kit.broker import send_all, send_but_large
 from tierline.kit.errors import DeliveryFailed
 from tierline.kit.memory_broker import MemoryBroker, MemoryProducer
 from tierline.kit.records import Message, Record
@@ -31,6 +31,19 @@ def test_a_refused_message_is_an_error() -> None:
 
     with pytest.raises(DeliveryFailed, match="t partition 0: message too large"):
         send_all(producer, [Message("t", b"k", b"1", 0), Message("t", b"k", b"2", 0)], timeout=1)
+
+
+def test_a_message_that_is_too_large_is_told_apart() -> None:
+    """The others are in the log; what to do with it is the caller's choice."""
+    broker = MemoryBroker(partitions=1)
+    producer = MemoryProducer(broker)
+    producer.most_bytes = 3
+    messages = [Message("t", None, value) for value in (b"1", b"large", b"2")]
+
+    assert [1] == list(send_but_large(producer, messages, timeout=1))
+    assert [b"1", b"2"] == [r.value for r in broker.records("t")]
+    with pytest.raises(DeliveryFailed, match="too large"):
+        send_all(producer, messages, timeout=1)
 
 
 def test_silence_is_an_error() -> None:

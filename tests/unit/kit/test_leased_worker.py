@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 import pytest
+import structlog
 
 from tierline.kit.clock import FakeClock
 from tierline.kit.errors import PositionOutsideLog, Unavailable
@@ -434,3 +435,24 @@ def test_nothing_is_told_about_a_partition_of_somebody_else(setup: Setup) -> Non
 
     names = ("lag_records", "stalled", "closed", "last_progress_timestamp_seconds")
     assert [None] * 4 == [setup.gauge(name) for name in names]
+
+
+@pytest.mark.parametrize("partitions", [1, 2], ids=["stall", "split turn"])
+def test_no_word_of_an_error_reaches_log_or_health(setup: Setup, partitions: int) -> None:
+    """It may quote a payload; its type and our innermost function are told."""
+    for error in (ValueError("zoe.canary"), psycopg.errors.UniqueViolation("Key (x)=(zoe.canary) exists")):
+        setup.handler.errors[b"bad"] = error
+        for partition in range(partitions):
+            setup.publish(b"bad", partition=partition)
+        with structlog.testing.capture_logs() as logs:
+            setup.assign(*range(partitions))
+            for _ in range(10):
+                setup.clock.advance(LONG_MS)
+                setup.worker.turn()
+        setup.consumer.revoke(range(partitions))
+
+        stalls = [line for line in logs if line["event"] == "partition_stalled"]
+        assert partitions == len(stalls)
+        assert f"{type(error).__qualname__} in tierline.kit.leased_worker:" in stalls[0]["error"]
+        assert any(place.startswith("tests") or "process" in place for place in stalls[0]["frames"])
+        assert "canary" not in f"{logs}{setup.health.ready()}"
