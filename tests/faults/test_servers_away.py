@@ -23,6 +23,8 @@ from tierline.local.stack import LocalStack
 from tierline.local.workers import WORKERS
 
 AWAY_S = 20.0
+PATIENCE_MS = 120_000
+"""How long the channels wait for the broker: it restarts slowly on a machine that is busy."""
 
 
 @pytest.fixture
@@ -51,7 +53,9 @@ def test_servers_that_go_away_and_come_back_lose_nothing(
     settings = stack.settings
     in_flight = InFlight(settings)
     samples = opened_samples(settings, 600, seed, "servers")
-    with Traffic(settings, samples, seed, 20_000, 75, name="servers") as traffic:
+    patient = settings.kafka.model_copy(update={"delivery_timeout_ms": PATIENCE_MS})
+    client = settings.model_copy(update={"kafka": patient})
+    with Traffic(client, samples, seed, 20_000, 75, name="servers") as traffic:
         wait_for(lambda: bool(in_flight.remaining()), "records are under way")
         stack.kafka.kill9()
         stack.kafka.start()
