@@ -32,7 +32,7 @@ fix: setup ## apply what the linter and formatter can mend
 	$(BIN)/ruff format .
 
 test: setup ## all tests, on real Kafka, registry and PostgreSQL
-	$(BIN)/pytest --stack -n $(PYTEST_WORKERS) $(ARGS)
+	$(BIN)/pytest --stack -n $(PYTEST_WORKERS) --dist worksteal $(ARGS)
 
 test-long: setup ## the properties of the money core with 10,000 examples each; takes an hour
 	$(BIN)/pytest -q -n $(PYTEST_WORKERS) --hypothesis-profile long tests/unit/domain/test_proration_properties.py $(ARGS)

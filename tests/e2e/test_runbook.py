@@ -34,7 +34,7 @@ def workplace(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_every_command_of_the_runbook_works(workplace: Path) -> None:
     """Each one succeeds, and the overview names what waits for a person."""
     told = {command: run(command, workplace) for command in commands()}

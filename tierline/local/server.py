@@ -14,7 +14,7 @@ from tierline.local.supervised import STOP_TIMEOUT_S, Supervised
 
 StopMode = Literal["fast", "immediate"]
 POLL_S = 0.05
-READY_TIMEOUT_S = 90.0
+READY_TIMEOUT_S = 180.0
 
 
 class Part(Protocol):
