@@ -25,9 +25,9 @@ EDGES = [0, 63, 64, -64, -65, SMALL - 1, SMALL, -SMALL, -SMALL - 1, 1_795_000_00
 TEXTS = st.one_of(st.text(max_size=40), st.sampled_from(["", "é", "\x00", "🜁" * 20, "x" * 63, "x" * 64]))
 
 
-def commands() -> st.SearchStrategy[Command]:
-    """Any command, each body equally often."""
-    return _envelopes(Command, load_schema(COMMANDS_SUBJECT))
+def commands(*types: str) -> st.SearchStrategy[Command]:
+    """Any command of these types, each body equally often; of all types by default."""
+    return _envelopes(Command, load_schema(COMMANDS_SUBJECT), types)
 
 
 def events() -> st.SearchStrategy[RecordedEvent]:
@@ -57,13 +57,14 @@ def values_of(schema: Any, named: Mapping[str, Schema], hint: Any = None) -> st.
     return _records(record, named, _classes(hint)[simple_name(record)])
 
 
-def _envelopes(envelope: type, schema: Schema) -> st.SearchStrategy[Any]:
+def _envelopes(envelope: type, schema: Schema, types: tuple[str, ...] = ()) -> st.SearchStrategy[Any]:
     named, classes = named_types(schema), body_classes(envelope)
     bodies = {simple_name(record): record for record in named.values() if simple_name(record) in classes}
     return st.one_of(
         [
             _records(schema, named, envelope, _records(body, named, classes[name]))
             for name, body in bodies.items()
+            if not types or name in types
         ]
     )
 

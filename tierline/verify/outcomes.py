@@ -25,6 +25,7 @@ class Tally:
     dead_lettered: int = 0
     skipped: int = 0
     validated: int = 0
+    operations: int = 0
     completed: int = 0
     failed: int = 0
     superseded: int = 0
@@ -91,8 +92,11 @@ def _count_intake(tally: Tally, decision: Sequence[Mapping[str, Any]], kinds: se
         tally.why_held.update(reason["code"] for reason in held["body"]["reasons"])
     elif "OperationIgnored" in kinds and decision[0]["reason_code"] == "OPERATION_REPEATED":
         tally.duplicates += 1
-    elif kinds & {"OrderReceived", "StandingChanged", "OperationIgnored", "PeriodRolled"}:
+    elif "OrderReceived" in kinds:
         tally.accepted += 1
+    elif kinds & {"StandingChanged", "OperationIgnored", "PeriodRolled"}:
+        tally.accepted += 1
+        tally.operations += 1
     else:
         tally.validated += 1
 

@@ -15,7 +15,7 @@ from tierline.workload.records import SampleRecord
 from tierline.workload.visibility import VisibleTier
 
 OUTCOMES = ("accepted", "rejected", "duplicates", "held", "skipped", "dead_lettered")
-COUNTS = (*OUTCOMES, "completed", "failed", "superseded")
+COUNTS = (*OUTCOMES, "operations", "completed", "failed", "superseded")
 
 
 @dataclass(frozen=True, slots=True)
