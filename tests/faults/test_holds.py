@@ -103,6 +103,13 @@ class LateAccounts:
         assert all(sorted(order) == order for order in turns.values())
 
 
+def _has_partitions(worker: Worker) -> bool:
+    """Whether it took partitions and has not given them up since, as its log tells."""
+    events = [json.loads(line) for line in worker.log.read_text().splitlines() if line.startswith("{")]
+    moves = [e for e in events if e["event"] in ("partitions_opened", "partitions_given_up")]
+    return bool(moves) and moves[-1]["event"] == "partitions_opened" and moves[-1]["partitions"] > 0
+
+
 def _order(name: str, number: int, turn: int) -> bytes:
     return json.dumps(
         {
@@ -160,6 +167,9 @@ def test_a_worker_that_was_frozen_changes_nothing_when_it_wakes(settings: Settin
         for turn in range(5):
             name = f"frozen{turn}"
             frozen = pair[turn % 2]
+            wait_for(
+                lambda worker=frozen: _has_partitions(worker), "the one to freeze to have partitions", 60
+            )  # type: ignore[misc] # bound on purpose
             orders.publish(name, 20)
             wait_for(lambda: orders.held > 0, "something is held", 60)
             pid = frozen.pid
