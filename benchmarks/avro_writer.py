@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ def sample_records(count: int) -> dict[str, list[Sample]]:
         for found in intents
     ]
     records: dict[str, list[Sample]] = defaultdict(list)
-    for record in (*orders, *_decided([*openings(samples, now_ms), *orders], now_ms)):
+    everything: Iterable[Sample] = chain(orders, _decided([*openings(samples, now_ms), *orders], now_ms))
+    for record in everything:
         records[record.type].append(record)
     return {kind: records[kind] for kind in KINDS}
 
@@ -129,11 +131,11 @@ def measure(rounds: int, count: int) -> list[Figure]:
         written = [list(map(*work[kind, way])) for way in (GENERATED, FASTAVRO, AT_HAND)]
         assert written[0] == written[1] == written[2], f"{kind}: the ways differ"
     for _ in range(rounds):
-        for case, (write, records) in work.items():
+        for case, (write, samples) in work.items():
             begun = time.process_time()
-            for record in records:
-                write(record)
-            figures[case].append((time.process_time() - begun) / len(records) * 1e6)
+            for sample in samples:
+                write(sample)
+            figures[case].append((time.process_time() - begun) / len(samples) * 1e6)
     return [
         Figure(kind, way, statistics.median(costs), min(costs), max(costs))
         for (kind, way), costs in figures.items()

@@ -31,6 +31,7 @@ from schemas.codec import frame_header
 from streams.normalizing.normalize import Normalizer, command_of
 from streams.normalizing.resolve import RefRow, Resolved, resolve_record
 from streams.pipeline import CHANNELS, Channel, read_intents
+from streams.reading.contract import Contract
 from streams.reading.intent import Arrival, Intent, PlanNames, Reading, Unreadable
 from tierline.kit.catalog_file import load_catalog
 from tierline.kit.records import Record
@@ -120,6 +121,7 @@ PAYLOADS: dict[str, tuple[str, Callable[[int], Order]]] = {
 
 def read_strictly(channel: Channel, record: Record) -> Reading:
     """The reading without the quick way."""
+    assert isinstance(channel.contract, Contract), f"{channel.name} is read in one way only"
     document = channel.contract.read_strictly(record.value)
     arrival = Arrival(channel.name, "main", None, record, PLANS[channel.name])
     return Reading(channel.intents(document, arrival), document.unknown_fields, strict=True)

@@ -17,7 +17,8 @@ from tierline.domain.commands import Command
 from tierline.kit.records import Record
 from tierline.kit.version import APP_VERSION
 from tierline.workload.accounts import SampleSubscription, sample_subscriptions
-from tierline.workload.orders import Kind, SampleOrders, SampleRecord
+from tierline.workload.orders import SampleOrders
+from tierline.workload.records import Kind, SampleRecord
 
 SEED = 7
 MIX = {Kind.DUPLICATE: 0.03, Kind.INELIGIBLE: 0.04, Kind.PAIR: 0.04}

@@ -16,8 +16,8 @@ from tests.support.pipeline import (
     running_workers,
     seeded,
     settled_and_clean,
-    wait_for,
 )
+from tests.support.waiting import wait_for
 from tierline.kit.settings import Settings
 
 PORTAL = "orders.portal.v1"

@@ -13,14 +13,16 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from schemas.create_topics import create_topics
 from schemas.topics import orders_topic
-from tests.support.normalizer_bench import NormalizerBench, wait_for
+from tests.support.normalizer_bench import NormalizerBench
 from tests.support.pipeline import opened_samples, running_workers
 from tests.support.stack import environment_of
+from tests.support.waiting import wait_for
 from tierline.kit.confluent_broker import new_admin
 from tierline.kit.records import Message
 from tierline.kit.settings import Settings
 from tierline.verify.check import Report, check
-from tierline.workload.orders import Kind, SampleOrders
+from tierline.workload.orders import SampleOrders
+from tierline.workload.records import Kind
 from tierline.workload.running import target_of
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(420)]
@@ -63,7 +65,7 @@ def sound(settings: Settings, seed: int) -> list[Message]:
     samples = opened_samples(settings, 60, seed, "dead-letters")
     mix: dict[Kind, float] = {}
     records = SampleOrders(samples, seed, "dead-letters", channels=("portal",), mix=mix).take(80)
-    return [Message(PORTAL.name, record.key, record.value) for record in records]
+    return [Message(PORTAL.name, (record.key or "").encode() or None, record.value) for record in records]
 
 
 def clean(settings: Settings) -> Report:

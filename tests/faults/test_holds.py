@@ -12,14 +12,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.support.hold_policies import hold_policy
-from tests.support.pipeline import opened_samples, quickly_rebalancing, running_workers, wait_for
+from tests.support.pipeline import opened_samples, quickly_rebalancing, running_workers
 from tests.support.stack import environment_of
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.kit.broker import send_all
 from tierline.kit.records import Message
@@ -167,9 +169,7 @@ def test_a_worker_that_was_frozen_changes_nothing_when_it_wakes(settings: Settin
         for turn in range(5):
             name = f"frozen{turn}"
             frozen = pair[turn % 2]
-            wait_for(
-                lambda worker=frozen: _has_partitions(worker), "the one to freeze to have partitions", 60
-            )  # type: ignore[misc] # bound on purpose
+            wait_for(partial(_has_partitions, frozen), "the one to freeze to have partitions", 60)
             orders.publish(name, 20)
             wait_for(lambda: orders.held > 0, "something is held", 60)
             pid = frozen.pid

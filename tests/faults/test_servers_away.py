@@ -9,14 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.pipeline import (
-    InFlight,
-    Traffic,
-    opened_samples,
-    seeded,
-    settled_and_clean,
-    wait_for,
-)
+from tests.support.pipeline import InFlight, Traffic, opened_samples, seeded, settled_and_clean
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.kit.settings import Settings
 from tierline.local.stack import LocalStack
@@ -40,7 +34,7 @@ def stack(tmp_path: Path) -> Iterator[LocalStack]:
 def verdicts(settings: Settings) -> int:
     """How many intents were called dead."""
     with psycopg.connect(settings.database_url.get_secret_value()) as connection:
-        return connection.execute("SELECT count(*) FROM deadletter.verdict").fetchall()[0][0]
+        return int(connection.execute("SELECT count(*) FROM deadletter.verdict").fetchall()[0][0])
 
 
 @pytest.mark.fault

@@ -31,7 +31,7 @@ def played(seed: int) -> World:
 def test_no_story_breaks_an_invariant(block: int, pytestconfig: pytest.Config) -> None:
     """Nothing lost, nothing twice, chains whole, store and topic equal, whatever happened on the way."""
     wanted = pytestconfig.getoption("--seed")
-    times = LONG if hypothesis.settings.default.max_examples > SEEDS_PER_BLOCK * LONG - 1 else 1
+    times = LONG if hypothesis.settings().max_examples > SEEDS_PER_BLOCK * LONG - 1 else 1
     seeds = range(block * SEEDS_PER_BLOCK * times, (block + 1) * SEEDS_PER_BLOCK * times)
     faults: Counter[str] = Counter()
     for seed in seeds if wanted is None else [wanted]:

@@ -13,8 +13,9 @@ import pytest
 
 from schemas.topics import NORMALIZER
 from tests.support.broken_deploy import quick_breakers
-from tests.support.normalizer_bench import NormalizerBench, wait_for
+from tests.support.normalizer_bench import NormalizerBench
 from tests.support.stack import environment_of
+from tests.support.waiting import wait_for
 from tierline.kit.records import Message
 from tierline.kit.settings import Settings
 

@@ -16,8 +16,8 @@ import pytest
 
 from schemas.topics import dead_letter_topics
 from tests.support.dead_letters import stored
-from tests.support.pipeline import wait_for
 from tests.support.stack import SharedStack, environment_of, own_part_of
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.kit.broker import send_all
 from tierline.kit.confluent_broker import ConfluentLog

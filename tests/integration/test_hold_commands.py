@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.support.normalizer_bench import NormalizerBench, wait_for
+from tests.support.normalizer_bench import NormalizerBench
 from tests.support.stack import environment_of
+from tests.support.waiting import wait_for
 from tierline.cli.commands import app
 from tierline.cli.errors import CommandError
 from tierline.kit.records import Message

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.topics import NORMALIZER, READERS, orders_topic
-from tests.support.normalizer_bench import wait_for
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.kit.broker import send_all
 from tierline.kit.database import connect

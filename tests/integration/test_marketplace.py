@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 
 from schemas.topics import orders_topic, replies_topic
 from tests.support.orders_bench import OrdersBench
-from tests.support.pipeline import wait_for
 from tests.support.stack import SharedStack, environment_of, own_part_of
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.cli.commands import app
 from tierline.kit.records import Message

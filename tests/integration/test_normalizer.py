@@ -16,7 +16,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 from schemas.topics import COMMANDS, NORMALIZER
 from streams.normalizer import NormalizerWorker
 from tests.support.hold_policies import no_patience
-from tests.support.normalizer_bench import NormalizerBench, wait_for
+from tests.support.normalizer_bench import NormalizerBench
+from tests.support.waiting import wait_for
 from tierline.kit.confluent_broker import new_admin
 from tierline.kit.errors import PositionOutsideLog
 from tierline.kit.health import Health

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import COMMANDS, EVENTS, ORDERS
-from tests.support.normalizer_bench import wait_for
 from tests.support.order_values import an_opening, an_order, from_elsewhere
 from tests.support.orders_bench import DEAD_COMMANDS, Claimed, OrdersBench, types_of
+from tests.support.waiting import wait_for
 from tierline.domain.commands import Command, ExternalRef
 from tierline.kit.crash_points import CRASH_POINTS
 from tierline.kit.partitioner import partition_of

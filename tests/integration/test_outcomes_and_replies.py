@@ -23,8 +23,8 @@ from schemas.topics import CHANNELS, COMMANDS, orders_topic, replies_topic
 from tests.support.hold_policies import no_patience
 from tests.support.order_values import a_result
 from tests.support.orders_bench import OrdersBench
-from tests.support.pipeline import wait_for
 from tests.support.stack import SharedStack, own_part_of
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.domain.commands import Command, PlaceOrder
 from tierline.domain.reasons import REASONS, ReasonCode

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import EVENTS, PAYMENTS, REPLIES, replies_topic
-from tests.support.normalizer_bench import wait_for
 from tests.support.order_values import MINUTE, NOON, an_opening, an_order, from_elsewhere, payment_of
 from tests.support.orders_bench import OrdersBench
+from tests.support.waiting import wait_for
 from tierline.domain.commands import Command
 from tierline.kit.crash_points import CRASH_POINTS
 from tierline.kit.settings import Settings

@@ -12,7 +12,8 @@ import pytest
 
 from schemas.topics import COMMANDS, ORDERS
 from streams.subscription_import import opening_command, read_line
-from tests.support.pipeline import opened_samples, running_workers, wait_for
+from tests.support.pipeline import opened_samples, running_workers
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.domain.commands import Command, Origin, PlaceOrder
 from tierline.domain.identity import uuid_of

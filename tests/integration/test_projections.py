@@ -24,6 +24,7 @@ from tests.support.stack import SharedStack, environment_of, own_part_of
 from tierline import bootstrap
 from tierline.kit.broker import send_all
 from tierline.kit.database import Connection, connect
+from tierline.kit.health import Health
 from tierline.kit.records import Message
 from tierline.kit.settings import Settings
 from tierline.kit.telemetry import Metrics
@@ -92,7 +93,7 @@ def world(shared: SharedStack) -> Iterator[World]:
         connection.autocommit = True
         registry = stack.enter_context(Registry(settings.registry_url))
         schema_id = register_schemas(registry, connection).events
-        worker = bootstrap.BUILDERS["projector"](settings, Metrics(), stack)
+        worker = bootstrap.BUILDERS["projector"](settings, Metrics(), Health(), stack)
         thread = threading.Thread(target=worker.run)
         thread.start()
         stack.callback(thread.join)

@@ -10,9 +10,9 @@ from schemas.topics import EVENTS
 from streams.recovery import Recovered
 from tests.integration.test_orders_worker import opening, order
 from tests.support.backups import backed_up
-from tests.support.normalizer_bench import wait_for
 from tests.support.order_values import from_elsewhere
 from tests.support.orders_bench import OrdersBench
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.kit.broker import send_all
 from tierline.kit.records import Message

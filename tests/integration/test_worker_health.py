@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from streams.normalizer import NormalizerWorker
-from tests.support.normalizer_bench import NormalizerBench, wait_for
+from tests.support.normalizer_bench import NormalizerBench
 from tests.support.stack import environment_of
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.kit.clock import FakeClock
 from tierline.kit.health import LOOP_MS, Health

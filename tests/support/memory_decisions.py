@@ -160,6 +160,5 @@ class MemoryDecisions:
     def _move(self, moved: Mapping[str, OrderMoved]) -> None:
         for known in self.claims.values():
             for index, claim in enumerate(known):
-                if claim.order_id in moved:
-                    move = moved[claim.order_id]
+                if move := moved.get(claim.order_id or ""):
                     known[index] = replace(claim, outcome=move.outcome, reasons=move.reasons)

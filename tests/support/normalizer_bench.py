@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from schemas.codec import Codec
 from schemas.topics import CHANNELS, COMMANDS, NORMALIZER, orders_topic, replies_topic
 from streams.deciding.external_refs import NewRef, write_refs
 from tests.support.stack import environment_of
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.kit.broker import send_all
 from tierline.kit.confluent_broker import ConfluentLog, ConfluentProducer
@@ -30,7 +30,6 @@ Origin = tuple[str, int, int]
 
 _CODEC = Codec(1, 1, lambda _: load_schema(COMMANDS_SUBJECT))
 _QUICK_SESSION_MS = 3_000
-_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +181,3 @@ class NormalizerBench:
         """Run one statement on the test's database."""
         with connect(self.settings.database_url, "bench") as connection:
             connection.execute(statement, values)
-
-
-def wait_for(done: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    """Look until ``done``; fail by name of ``what`` when it takes longer than ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(_POLL_S)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from schemas.topics import COMMANDS, EVENTS, ORDERS
-from tests.support.normalizer_bench import wait_for
 from tests.support.stack import environment_of
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.domain.commands import Command
 from tierline.kit.broker import send_all

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import Self
 import psycopg
 
 from tests.support.stack import environment_of
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.kit.clock import SystemClock
 from tierline.kit.settings import Settings
@@ -29,7 +29,6 @@ from tierline.workload.orders import SampleOrders
 from tierline.workload.publishing import OpenLoop
 from tierline.workload.running import open_samples, target_of
 
-POLL_S = 0.01
 QUICK_SESSION_MS = 3_000
 
 
@@ -58,15 +57,6 @@ def opened_samples(settings: Settings, count: int, seed: int, name: str) -> list
     samples = list(sample_subscriptions(count, seed, today, bootstrap.catalog(settings), name))
     open_samples(settings, samples, lambda *_: None)
     return samples
-
-
-def wait_for(outcome: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:
-    """Poll until ``outcome`` holds; fails with ``what`` after ``limit_s`` seconds."""
-    deadline = time.monotonic() + limit_s
-    while not outcome():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {limit_s:.0f} s still not: {what}")
-        time.sleep(POLL_S)
 
 
 @dataclass

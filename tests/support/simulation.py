@@ -36,6 +36,7 @@ from tierline.domain.events import (
 from tierline.domain.identity import payment_result_command_id
 from tierline.kit import crash_points
 from tierline.kit.clock import FakeClock
+from tierline.kit.health import Health
 from tierline.kit.leased_worker import LeasedWorker
 from tierline.kit.memory_broker import MemoryBroker, MemoryConsumer, MemoryProducer
 from tierline.kit.records import Record
@@ -89,6 +90,7 @@ class Decider:
             consumer=self.consumer,
             connect=self._connect,  # type: ignore[arg-type]
             metrics=world.metrics,
+            health=Health(),
             batch_records=3,
             clock=world.clock,
             lease_store=world.leases,

@@ -104,7 +104,8 @@ def test_a_payload_that_was_too_large_says_where_it_is() -> None:
 
 def test_an_ended_dead_letter_says_why() -> None:
     """Without payload and without the commands that end it."""
-    ended = {"closed_as": "discarded", "closed_by": "ada", "reason": "a test", "value": None, "key": None}
+    ended: dict[str, Any] = {"closed_as": "discarded", "closed_by": "ada", "reason": "a test"}
+    ended |= {"value": None, "key": None}
     told = screen(letter(1), **ended, closed_at=datetime(2026, 11, 24, 9, tzinfo=UTC))
 
     assert " discarded by ada, 2026-11-24 09:00:00 UTC: a test" in told

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
@@ -154,7 +155,7 @@ def test_an_overdue_subscription_is_priced_in_the_period_that_is_in_force() -> N
     ],
 )
 def test_a_missing_annual_way_says_why(
-    reason: str, wish: Wish, changed: dict[str, object], catalog: Catalog
+    reason: str, wish: Wish, changed: dict[str, Any], catalog: Catalog
 ) -> None:
     """The other two totals are there all the same."""
     found = compared(wish, catalog, **changed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -204,7 +204,7 @@ def test_the_used_part_of_unbilled_items_is_charged_in_the_order_of_their_ids() 
 
 def test_a_kept_period_keeps_the_instant_that_it_counts_from() -> None:
     """So that the next period still ends at its time of day."""
-    anchor = moment("2024-05-12T09:00:00+00:00")
+    anchor = datetime(2024, 5, 12, 9, tzinfo=UTC)
     state = replace(
         billing("2024-05-12T09:00:00+00:00", "2024-06-12T09:00:00+00:00", item(3100), billing_day=12),
         anchor=anchor,
