@@ -8,6 +8,7 @@ from typing import Any
 
 from projections.read_model import Event, ReadModel, day, last_per_key
 from projections.table import Kind, Row, Table
+from tierline.domain.billing import BASE_ITEM
 
 COLUMNS: dict[str, Kind] = {
     "subscription_id": "text",
@@ -140,7 +141,13 @@ def _entitlements_changed(row: Row, body: Event) -> Row:
 
 
 def _billing_adjusted(_row: Row, body: Event) -> Row:
-    return {"currency": body["currency"], "billing_day": body["billing_day"], **_period(body)}
+    modules = sorted(item["id"] for item in body["items"] if item["id"] != BASE_ITEM)
+    return {
+        "currency": body["currency"],
+        "billing_day": body["billing_day"],
+        "modules": modules,
+        **_period(body),
+    }
 
 
 def _period_rolled(_row: Row, body: Event) -> Row:

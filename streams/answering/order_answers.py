@@ -103,7 +103,10 @@ def answer(
         return _of_ignored(event, answered_at)
     facts = orders[order_meant(event) or ""]
     amounts = _amounts(facts.quote, body.get("charged_minor"))
-    return _reply(facts.received, event, OUTCOMES[kind], _reasons_told(event), amounts, answered_at)
+    reasons = _reasons_told(event)
+    if kind == "OrderCompleted":
+        reasons += _notes(facts.quote)
+    return _reply(facts.received, event, OUTCOMES[kind], reasons, amounts, answered_at)
 
 
 def _of_ignored(event: Raw, answered_at: int) -> Reply:
@@ -130,7 +133,13 @@ def _preview(event: Raw, quote: Mapping[str, Any] | None, answered_at: int) -> R
         for verdict in event["body"]["verdicts"]
         if verdict["verdict"] == "FAIL" and verdict["severity"] in {"reject", "hold"}
     ]
-    return _reply(event, event, "validated", _reasons(failing), _amounts(quote, None), answered_at)
+    reasons = _reasons(failing) + _notes(quote)
+    return _reply(event, event, "validated", reasons, _amounts(quote, None), answered_at)
+
+
+def _notes(quote: Mapping[str, Any] | None) -> tuple[ReplyReason, ...]:
+    """What a priced change does to modules that nobody asked to end; writers of before had no notes."""
+    return () if quote is None else _reasons(quote.get("notes", ()))
 
 
 def _reply(
@@ -157,15 +166,15 @@ def _reply(
         reasons=reasons,
         retry=retry,
         amounts=amounts,
-        next_action=_next_action(outcome, reasons, retry=retry),
+        next_action=_next_action(outcome, reasons, retry=retry, priced=amounts is not None),
         received_at=sent["received_at"],
         decide_by=sent.get("decide_by"),
         answered_at=answered_at,
     )
 
 
-def _next_action(outcome: str, reasons: Sequence[ReplyReason], *, retry: bool | None) -> str:
-    if outcome == "validated" and reasons:
+def _next_action(outcome: str, reasons: Sequence[ReplyReason], *, retry: bool | None, priced: bool) -> str:
+    if outcome == "validated" and reasons and not priced:
         return NOT_NOW
     if outcome == "held" and any(r.code == ReasonCode.MARKETPLACE_ALREADY_ACCEPTED for r in reasons):
         return ACCEPTED_THERE

@@ -58,12 +58,12 @@ def intents(document: Document[PortalOrder], arrival: Arrival) -> tuple[Intent, 
         True,
         None if plan is None else arrival.plans[plan],
         seats,
-        modules,
+        modules or (),
         effective,
         order.payment_method or None,
         order.requested_by or None,
         None if requested_at is None else milliseconds_of(requested_at, "requested_at"),
-        _unavailable(order, effective) if order.quote or modules or effective != NOW else (),
+        _unavailable(order, effective) if order.quote or effective != NOW else (),
         order.validate_only is True,
         record.topic,
         record.partition,
@@ -73,22 +73,24 @@ def intents(document: Document[PortalOrder], arrival: Arrival) -> tuple[Intent, 
         1,
         arrival.traceparent,
         "account_id" if subscription is None else "subscription_id",
+        modules_complete=modules is not None,
     )
     return (intent,)
 
 
-def _asked(target: Target) -> tuple[str | None, int | None, tuple[str, ...]]:
+def _asked(target: Target) -> tuple[str | None, int | None, tuple[str, ...] | None]:
+    """Plan, seats and modules, None where they stay. An empty list of modules asks for none."""
     plan = target.plan or None
     seats = None if target.seats is UNSET else target.seats
-    modules = tuple(sorted(set(target.modules))) if target.modules else ()
-    if plan is None and seats is None and not modules:
+    named = None if target.modules is UNSET else target.modules
+    modules = None if named is None else tuple(sorted(set(named)))
+    if plan is None and seats is None and modules is None:
         raise Refused(Code.NOTHING_ORDERED, "target")
     return plan, seats, modules
 
 
 def _unavailable(order: PortalOrder, effective: str) -> tuple[str, ...]:
     asked = (
-        ("target.modules", bool(order.target.modules)),
         ("effective", effective != NOW),
         ("quote", bool(order.quote)),
     )

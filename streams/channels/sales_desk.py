@@ -60,6 +60,7 @@ def intents(document: Document[Row], arrival: Arrival) -> tuple[Intent, ...]:
         requested_by=None,
         requested_at=None,
         unavailable=_unavailable(row, effective),
+        modules_complete=bool(modules),
         validate_only=False,
         origin_topic=record.topic,
         origin_partition=record.partition,
@@ -87,7 +88,6 @@ def _content_reference(row: Row, plan: str | None, modules: Sequence[str], asked
 
 def _unavailable(row: Row, effective: str) -> tuple[str, ...]:
     asked = (
-        ("modules", bool(row.modules)),
         ("effective", effective != NOW),
         ("quote", row.quote is not None),
     )

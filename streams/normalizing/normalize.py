@@ -50,6 +50,7 @@ _VARYING = (
     "body.requested_at",
     "body.unavailable",
     "body.validate_only",
+    "body.modules_complete",
 )
 
 
@@ -141,6 +142,7 @@ class Normalizer:
             intent.requested_at,
             intent.unavailable,
             intent.validate_only,
+            intent.modules_complete,
         )
         return Framed(
             account_id, partition_of(account_id, self._partitions), account_id.encode(), value, command_id
@@ -213,6 +215,7 @@ def _order(intent: Intent) -> PlaceOrder:
         requested_at=intent.requested_at,
         unavailable=intent.unavailable,
         validate_only=intent.validate_only,
+        modules_complete=intent.modules_complete,
     )
 
 

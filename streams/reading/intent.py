@@ -27,7 +27,8 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     At least one of ``account_ref`` and ``subscription_ref`` is set; both are the channel's words or
     Tierline's own ids. ``account_ref_must_be_known`` is False where the account beside a known
     subscription is only checked if somebody knows it. ``plan`` is Tierline's id where the catalog knows
-    the channel's word for it. ``effective``: now, next_cycle, a date or an instant. ``unavailable``:
+    the channel's word for it. ``modules`` are all that shall be in force where ``modules_complete``,
+    else they join those that are. ``effective``: now, next_cycle, a date or an instant. ``unavailable``:
     paths of payload fields that ask for something not built yet. ``field``: path of the payload field
     that names the subscription, else the account. ``due_from``: where a channel takes silence for a yes,
     when that time began. ``change``: what is asked for instead of an order. ``skipped``: why nothing is
@@ -61,6 +62,7 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     due_from: int | None = None
     change: ChangeStanding | RollPeriod | None = None
     skipped: Skipped | None = None
+    modules_complete: bool = False
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
@@ -134,13 +136,18 @@ def content_digest(subscription_id: str, intent: Intent) -> str:
             subscription_id,
             intent.plan or "",
             "" if intent.seats is None else str(intent.seats),
-            _LIST.join(intent.modules),
+            _modules(intent),
             intent.effective,
             intent.payment_method or "",
             _LIST.join(intent.unavailable),
         )
     )
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _modules(intent: Intent) -> str:
+    named = _LIST.join(intent.modules)
+    return _LIST + named if intent.modules_complete else named
 
 
 def change_digest(subscription_id: str, change: ChangeStanding | RollPeriod) -> str:

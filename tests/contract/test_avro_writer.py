@@ -56,6 +56,7 @@ VARYING = (
     *("actor", "correlation_id", "causation_id", "purchase_order_ref", "digest", "traceparent"),
     *("body.plan", "body.seats", "body.modules", "body.effective", "body.payment_method"),
     *("body.requested_by", "body.requested_at", "body.unavailable", "body.validate_only"),
+    "body.modules_complete",
 )
 
 

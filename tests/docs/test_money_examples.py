@@ -86,4 +86,4 @@ def test_the_page_covers_every_mode_and_cycle() -> None:
 
     assert {"second", "thirty360", "actual30", "none"} <= {patch.get("mode") for patch in shown}
     assert {"keep_period", "restart"} <= {patch.get("cycle") for patch in shown}
-    assert (4, 6) == (len(COMMANDS), len(SESSIONS))
+    assert (4, 7) == (len(COMMANDS), len(SESSIONS))

@@ -133,7 +133,7 @@ class Story:
             portal("web-first", "changed"),
             portal("web-late", "late"),
             portal("web-wrong", "wrong", plan="enterprise-year", seats=20),
-            portal("web-nothing", "nothing", target={"plan": "no-such-plan", "modules": ["sso-pack"]}),
+            portal("web-nothing", "nothing", plan="no-such-plan", effective="next_cycle"),
             portal("web-rolled", "rolled"),
             portal("ask-yes", "asked", validate_only=True),
             portal("ask-no", "asked", plan="enterprise-year", seats=20, validate_only=True),

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from tierline.domain.calendar import Interval
-from tierline.domain.catalog import Catalog, Plan, Price, Tier
+from tierline.domain.catalog import Catalog, Module, Plan, Price, Tier
 from tierline.domain.commands import (
     ChangeStanding,
     Command,
@@ -65,9 +65,26 @@ def plan(plan_id: str, tier: str, interval: Interval, per_seat: int, **other: An
     return replace(usual, **other)
 
 
+def module(module_id: str, tiers: str, price: Price, *intervals: Interval, excludes: str = "") -> Module:
+    """A module for ``tiers`` at ``price`` in euros, with the feature of its own name."""
+    return Module(
+        module_id,
+        module_id,
+        (module_id.removesuffix("-pack"),),
+        frozenset(tiers.split()),
+        {interval: {"EUR": price} for interval in intervals},
+        frozenset(excludes.split()),
+    )
+
+
 CATALOG = Catalog(
     "c1",
-    (Tier("starter", 0), Tier("team", 1), Tier("business", 2), Tier("enterprise", 3)),
+    (
+        Tier("starter", 0),
+        Tier("team", 1),
+        Tier("business", 2),
+        Tier("enterprise", 3, frozenset({"sso-pack"})),
+    ),
     {
         known.id: known
         for known in (
@@ -93,6 +110,15 @@ CATALOG = Catalog(
             plan("business-old", "business", MONTH, 9_900, sellable_to=date(2026, 11, 23)),
             plan("business-usd", "business", MONTH, 9_900, prices={"USD": Price(0, 9_900)}),
             plan("enterprise-year", "enterprise", YEAR, 250_000),
+        )
+    },
+    {
+        known.id: known
+        for known in (
+            module("sso-pack", "team business", Price(0, 300), MONTH, YEAR),
+            module("audit-pack", "business", Price(9_900), MONTH, YEAR),
+            module("chat-pack", "team", Price(1_000), MONTH, YEAR),
+            module("voice-pack", "team business", Price(1_500), MONTH, excludes="chat-pack"),
         )
     },
 )

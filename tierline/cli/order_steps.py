@@ -16,6 +16,7 @@ Row = Mapping[str, Any]
 
 _REFERENCE_COLUMN = 72
 _AMOUNT_COLUMN = 96
+_ITEM_WIDTH = 8
 _PASSED = "PASS"
 _MEANINGS = {
     "reject": "against",
@@ -62,7 +63,8 @@ def _told(moment: datetime, step: Row, order: Row, summed_up: Mapping[str, Row])
     for reason in _reasons(body or {}):
         yield Text(f"{'':17}{reason}")
     if kind == "QuoteIssued" and body is not None:
-        yield from (_quote_line(line, body["currency"]) for line in body["lines"])
+        width = max((len(line["item"]) for line in body["lines"]), default=0)
+        yield from (_quote_line(line, body["currency"], width) for line in body["lines"])
 
 
 def _line(moment: datetime, word: str, sentence: str, reference: str = "") -> Text:
@@ -70,9 +72,10 @@ def _line(moment: datetime, word: str, sentence: str, reference: str = "") -> Te
     return Text(f"{text:<{_REFERENCE_COLUMN}}   {reference}".rstrip())
 
 
-def _quote_line(line: Row, currency: str) -> Text:
+def _quote_line(line: Row, currency: str, width: int) -> Text:
     span = f"{line['start'][:10]} → {line['end'][:10]}"
-    left = f"{'':17}{line['kind']:<7} {line['item']:<8} {span}   {line['formula']}"
+    item = f"{line['item']:<{max(width, _ITEM_WIDTH)}}"
+    left = f"{'':17}{line['kind']:<7} {item} {span}   {line['formula']}"
     return Text(f"{left:<{_AMOUNT_COLUMN - 14}} {_money(line['amount_minor'], currency):>14}")
 
 
@@ -140,7 +143,7 @@ def _credit(what: str) -> Callable[[Row, Row], str]:
 
 
 def _reasons(body: Row) -> list[str]:
-    reasons = body.get("reasons")
+    reasons = body.get("reasons") or body.get("notes")
     if not isinstance(reasons, list):
         return []
     return [f"{r.get('code')!s:<20}  {r.get('detail')}" for r in reasons if isinstance(r, Mapping)]

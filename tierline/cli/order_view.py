@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from projections.order_status import TABLE
 from tierline.cli.order_steps import Row, step_lines
+from tierline.domain.billing import BASE_ITEM
 from tierline.domain.reasons import REASONS
 
 _REASONS = {str(code): reason for code, reason in REASONS.items()}
@@ -65,7 +66,7 @@ def found_row(order: Row) -> list[str]:
         order["source"],
         order["account_id"],
         order["subscription_id"],
-        _choice(order["plan"] or "same plan", order["seats"]),
+        _choice(order["plan"] or "same plan", order["seats"], order["modules"]),
         f"{_iso(order['received_at'])}",
     ]
 
@@ -103,18 +104,26 @@ def _home(now: Row | None) -> str:
 
 
 def _asked(story: OrderStory) -> str:
-    changed = next((step["body"] for step in story.steps if step["type"] == "TierChanged"), None)
-    if changed:
-        before = _choice(changed["from_plan"], changed["from_seats"])
-        return f"{before} → {_choice(changed['to_plan'], changed['to_seats'])}"
-    wanted = _choice(story.order["plan"] or "same plan", story.order["seats"])
+    told = {step["type"]: step["body"] for step in story.steps}
+    modules = () if story.before is None else story.before["modules"]
+    if changed := told.get("TierChanged"):
+        before = _choice(changed["from_plan"], changed["from_seats"], modules)
+        return f"{before} → {_choice(changed['to_plan'], changed['to_seats'], _billed_modules(told))}"
+    order = story.order
+    wanted = _choice(order["plan"] or "same plan", order["seats"], order["modules"])
     if story.before is None:
         return wanted
-    return f"{_choice(story.before['plan'], story.before['seats'])} → {wanted}"
+    return f"{_choice(story.before['plan'], story.before['seats'], modules)} → {wanted}"
 
 
-def _choice(plan: str, seats: int | None) -> str:
-    return plan if seats is None else f"{plan} ×{seats} seats"  # noqa: RUF001 - the sign for times
+def _billed_modules(told: Mapping[str, Any]) -> list[str]:
+    items = (told.get("BillingScheduleAdjusted") or {}).get("items", ())
+    return [item["id"] for item in items if item["id"] != BASE_ITEM]
+
+
+def _choice(plan: str, seats: int | None, modules: Sequence[str]) -> str:
+    chosen = plan if seats is None else f"{plan} ×{seats} seats"  # noqa: RUF001 - the sign for times
+    return " + ".join((chosen, *modules))
 
 
 # --- what to do -------------------------------------------------------------------------------------------

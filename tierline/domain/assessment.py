@@ -55,9 +55,8 @@ def assess(order: Asked, policy: Policy) -> Assessment:
 def in_force(order: Asked) -> Reason:
     """The reason of an order that asks for what the subscription has."""
     subscription = order.subscription
-    return Reason(
-        ReasonCode.ALREADY_IN_FORCE, f"{subscription.plan} with {subscription.seats} seats is in force"
-    )
+    present = " and ".join((f"{subscription.plan} with {subscription.seats} seats", *subscription.modules))
+    return Reason(ReasonCode.ALREADY_IN_FORCE, f"{present} is in force")
 
 
 def may_be_sent_again(reasons: tuple[Reason, ...]) -> bool:

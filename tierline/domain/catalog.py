@@ -70,11 +70,6 @@ class Plan:
         price = self.prices.get(currency)
         return None if price is None else price.of(seats)
 
-    def monthly_price(self, currency: str, seats: int) -> Fraction | None:
-        """The price of a whole interval spread over its months, exactly; to compare, not to charge."""
-        price = self.price(currency, seats)
-        return None if price is None else Fraction(price, months_in(self.interval))
-
     def sellable(self, on: date, country: str) -> bool:
         """Whether an order of that local day from that country (ISO 3166 alpha-2) may choose the plan."""
         if self.countries and country not in self.countries:
@@ -93,6 +88,10 @@ class Module:
     tiers: frozenset[str]
     prices: Mapping[Interval, Mapping[str, Price]]
     excludes: frozenset[str] = frozenset()
+
+    def price(self, interval: Interval, currency: str) -> Price | None:
+        """What it costs beside a plan of that interval; None where it is not sold so."""
+        return self.prices.get(interval, {}).get(currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,23 +166,17 @@ class Catalog:
         items = [Item(BASE_ITEM, plan.id, plan.interval, seats, base)]
         for module_id in sorted(modules):
             module = self.modules.get(module_id)
-            price = module.prices.get(plan.interval, {}).get(currency) if module else None
+            price = module.price(plan.interval, currency) if module else None
             if price is None:
                 return None
             quantity = seats if price.per_seat_minor else 1
             items.append(Item(module_id, module_id, plan.interval, quantity, price.of(seats)))
         return tuple(items)
 
-    def fitting_modules(self, plan: Plan, modules: Iterable[str]) -> frozenset[str]:
-        """Those that stay items of their own: a module that the tier includes or forbids ends."""
-        tier = self.tier(plan.tier)
-        return frozenset(
-            module
-            for module in modules
-            if module not in tier.includes
-            and module in self.modules
-            and plan.tier in self.modules[module].tiers
-        )
+    def features(self, plan: Plan, modules: Iterable[str]) -> tuple[str, ...]:
+        """What the plan gives, then what its modules add to it."""
+        added = (feature for module in sorted(modules) for feature in self.modules[module].features)
+        return tuple(dict.fromkeys((*plan.features, *added)))
 
     def exclusions(self, modules: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """The pairs among these modules that exclude each other, whichever of the two says so."""

@@ -88,6 +88,8 @@ class OpenSubscription:
 class PlaceOrder:
     """Upgrade a subscription to ``plan`` and ``seats``; None keeps what is in force.
 
+    ``modules`` are all that shall be in force afterwards where they are complete, else they join those that
+    are; so () that is not complete keeps them.
     ``plan`` is Tierline's plan id where the catalog knows the channel's alias, else the channel's own
     word. ``unavailable`` names the payload fields that ask for something not built yet.
     """
@@ -101,6 +103,7 @@ class PlaceOrder:
     requested_at: int | None
     unavailable: tuple[str, ...]
     validate_only: bool
+    modules_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

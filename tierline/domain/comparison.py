@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -13,6 +13,8 @@ from tierline.domain.calendar import local_date, zone_named
 from tierline.domain.catalog import Catalog, Offer, Plan
 from tierline.domain.direction import Choice, Direction, direction
 from tierline.domain.discounts import Discount
+from tierline.domain.invariant import BrokenInvariant
+from tierline.domain.module_choice import ModuleChoice, ModuleWish, choose_modules
 from tierline.domain.proposal import MOST_SEATS
 from tierline.domain.refusal import InputRefused
 from tierline.domain.schedule import billing_of
@@ -102,7 +104,7 @@ def compare(
         newest,
         current,
         _seats(plan, subscription.seats if wish.seats is None else wish.seats),
-        _modules(catalog, plan, wish.modules, subscription.modules),
+        _modules(catalog, plan, account.currency, wish.modules, subscription.modules),
         at,
         today,
         (local_date(billing.period.end, zone) - today).days,
@@ -173,21 +175,14 @@ def _seats(plan: Plan, seats: int) -> int:
 
 
 def _modules(
-    catalog: Catalog, plan: Plan, wished: Sequence[str] | None, present: Iterable[str]
+    catalog: Catalog, plan: Plan, currency: str, wished: tuple[str, ...] | None, present: Iterable[str]
 ) -> tuple[str, ...]:
-    if wished is None:
-        return tuple(sorted(catalog.fitting_modules(plan, present)))
-    modules = tuple(sorted(set(wished)))
-    for module in modules:
-        if module not in catalog.modules:
-            raise InputRefused("modules", f"{module!r} is not in catalog {catalog.version}")
-        if module in catalog.tier(plan.tier).includes:
-            raise InputRefused("modules", f"{plan.id} includes {module} already")
-        if plan.tier not in catalog.modules[module].tiers:
-            raise InputRefused("modules", f"{module} does not go with {plan.id}")
-    for first, second in catalog.exclusions(modules):
-        raise InputRefused("modules", f"{first} and {second} exclude each other")
-    return modules
+    """Those that an order would lead to; what the plan includes is no item of its own."""
+    wish = ModuleWish() if wished is None else ModuleWish(wished, complete=True)
+    choice = choose_modules(catalog, plan, currency, present, wish)
+    if not isinstance(choice, ModuleChoice):
+        raise InputRefused("modules", choice[0].detail)
+    return choice.modules
 
 
 def _direction(case: _Case, plan: Plan, subscription: ActiveSubscription) -> Direction:
@@ -201,8 +196,7 @@ def _direction(case: _Case, plan: Plan, subscription: ActiveSubscription) -> Dir
 def _change(case: _Case, catalog: Catalog, plan: Plan, *discounts: Discount) -> Change:
     items = catalog.items(plan, case.account.currency, case.seats, case.modules)
     if items is None:
-        named = " or ".join(case.modules)
-        raise InputRefused("modules", f"{named} has no price in {case.account.currency} for {plan.interval}")
+        raise BrokenInvariant(f"{plan.id} and its modules lost their price in {case.account.currency}")
     return Change(case.at, items, discounts, plan.mode, catalog.cycle(case.current, plan))
 
 

@@ -6,15 +6,16 @@ such an order is rejected for what made it impossible.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
-from tierline.domain.calendar import billing_date, instant_of, month_of
+from tierline.domain.billing import Item
+from tierline.domain.calendar import Interval, billing_date, instant_of, month_of
 from tierline.domain.catalog import months_in
 from tierline.domain.direction import Direction
-from tierline.domain.events import Reason, Verdict
+from tierline.domain.events import BilledItem, Reason, Verdict
 from tierline.domain.moments import text_of_moment, text_of_ms
 from tierline.domain.policy import ERROR, FAIL, PASS, Rule, Severity, Strictness
 from tierline.domain.proposal import Asked, Impossible, Proposal, Target, Unchanged
@@ -114,7 +115,11 @@ def not_an_upgrade(order: Asked, target: Target) -> str | None:
     if target.direction is Direction.UPGRADE:
         return None
     here = f"{order.subscription.plan} with {order.subscription.seats} seats"
-    return f"{here} to {target.plan.id} with {target.seats} is {target.direction.value}"
+    there = f"{target.plan.id} with {target.seats}"
+    before, after = order.subscription.modules, target.choice.modules
+    if before != after:
+        here, there = f"{here} and {_named(before)}", f"{there} and {_named(after)}"
+    return f"{here} to {there} is {target.direction.value}"
 
 
 def below_tier_minimum(_: Asked, target: Target) -> str | None:
@@ -125,19 +130,19 @@ def below_tier_minimum(_: Asked, target: Target) -> str | None:
 
 
 def commitment_remaining(order: Asked, target: Target) -> str | None:
-    """Inside the minimum term: a lower monthly price, or one that misses the minimum spend per month."""
+    """Inside the minimum term: a lower monthly price, or one that misses the minimum spend per month.
+
+    Prices are those of the plan and its modules, before discounts.
+    """
     contract = order.subscription.contract
     if contract is None or contract.minimum_term_months == 0:
         return None
     term_ends = _months_after(date.fromisoformat(contract.start), contract.minimum_term_months)
     if order.today >= term_ends:
         return None
-    monthly = target.plan.monthly_price(order.account.currency, target.seats)
-    if monthly is None:
-        return None
-    items = order.subscription.schedule.items
-    months = months_in(interval_of_text(items[0].interval))
-    current = Fraction(sum(item.list_minor for item in items), months)
+    wished, items = target.quote.after.items, order.subscription.schedule.items
+    monthly = _monthly(wished, wished[0].interval)
+    current = _monthly(items, interval_of_text(items[0].interval))
     until = f"until {term_ends.isoformat()}"
     if monthly < current:
         return f"the monthly price would fall from {current} to {monthly} {until}"
@@ -160,6 +165,14 @@ def contract_ends_first(order: Asked, quote: Quote) -> str | None:
     if fits:
         return None
     return f"the contract's last day is {contract.end}, the new period ends {text_of_moment(end)}"
+
+
+def _monthly(items: Sequence[Item] | Sequence[BilledItem], interval: Interval) -> Fraction:
+    return Fraction(sum(item.list_minor for item in items), months_in(interval))
+
+
+def _named(modules: Sequence[str]) -> str:
+    return ", ".join(modules) or "no module"
 
 
 def _months_after(day: date, months: int) -> date:

@@ -107,6 +107,8 @@ class SubscriptionOpeningRejected:
 
 @dataclass(frozen=True, slots=True)
 class OrderReceived:
+    """``modules_complete``: they are all that shall be in force; else they join those that are."""
+
     plan: str | None
     seats: int | None
     modules: tuple[str, ...]
@@ -114,6 +116,7 @@ class OrderReceived:
     payment_method: str | None
     requested_by: str | None
     requested_at: int | None
+    modules_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,8 @@ class QuoteIssued:
 
     ``credit_granted_minor`` is what a net below zero will add to the account's credit. ``catalog_version``
     is the price book that priced it, "" in records of the first version. ``effective_at`` is the instant
-    from which the change is charged; None: when the order was taken in.
+    from which the change is charged; None: when the order was taken in. ``notes`` tell whoever ordered of
+    modules that end with the change, or that the new plan includes.
     """
 
     quote_id: str
@@ -193,6 +197,7 @@ class QuoteIssued:
     anchor: int | None
     catalog_version: str = ""
     effective_at: int | None = None
+    notes: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from tierline.domain.account import EXTERNAL, GATEWAY, INVOICE
+from tierline.domain.billing import BASE_ITEM
 from tierline.domain.billing_checks import check_billing
 from tierline.domain.calendar import FIRST_YEAR, LAST_YEAR, check_moment, zone_named
 from tierline.domain.catalog import Catalog, Plan
@@ -16,6 +17,7 @@ from tierline.domain.commands import Contract, InvoicedRow, OpenSubscription
 from tierline.domain.eligibility import STANDING_ARREARS, STANDING_SUSPENDED
 from tierline.domain.events import BilledItem, Reason
 from tierline.domain.modes import Mode
+from tierline.domain.module_choice import ModuleChoice, ModuleWish, choose_modules
 from tierline.domain.moments import instant_of_ms, moment_of_text
 from tierline.domain.proposal import MOST_SEATS
 from tierline.domain.reasons import ReasonCode
@@ -35,9 +37,11 @@ _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What the data comes to: the plan meant, and the schedule that will be in force."""
+    """What the data comes to: the plan and modules meant, and the schedule that will be in force."""
 
     plan: Plan
+    modules: tuple[str, ...]
+    features: tuple[str, ...]
     schedule: Schedule
 
 
@@ -46,16 +50,17 @@ def read_opening(body: OpenSubscription, catalog: Catalog) -> Opening | tuple[Re
     plan = catalog.plan(body.plan)
     zone = _zone(body.time_zone)
     reasons = [*_terms(body, zone), *_plan(body, plan, catalog), *_contract(body.contract), *_refs(body)]
-    items = _items(body, plan, catalog) if plan is not None and not body.modules else ()
-    if plan is not None and not items and not body.modules and _CURRENCY.fullmatch(body.currency):
-        reasons.append(_invalid("currency", f"{plan.id} has no price in {body.currency!r}"))
+    billed = () if plan is None else _billed(body, plan, catalog)
+    reasons += [reason for reason in billed if isinstance(reason, Reason)]
+    items = tuple(item for item in billed if isinstance(item, BilledItem))
     unreadable = [*_rows(body), *_moments(body)]
     if unreadable or not items or zone is None or plan is None:
         return (*reasons, *unreadable)
     rows = None if body.invoiced is None else tuple(_row_of_plan(row, plan) for row in body.invoiced)
     schedule = Schedule(body.period_start, body.period_end, body.billing_day, None, items, rows)
     reasons += _billing(schedule, zone)
-    return tuple(reasons) or Opening(plan, schedule)
+    modules = tuple(item.id for item in items if item.id != BASE_ITEM)
+    return tuple(reasons) or Opening(plan, modules, catalog.features(plan, modules), schedule)
 
 
 def _zone(name: str) -> ZoneInfo | None:
@@ -85,12 +90,21 @@ def _plan(body: OpenSubscription, plan: Plan | None, catalog: Catalog) -> Iterat
         yield Reason(ReasonCode.PLAN_UNKNOWN, f"plan: {body.plan!r} is not in catalog {catalog.version}")
     if not 1 <= body.seats <= MOST_SEATS:
         yield _invalid("seats", f"{body.seats} is not from 1 to {MOST_SEATS}")
-    if body.modules:
-        yield Reason(ReasonCode.NOT_AVAILABLE_YET, "modules")
 
 
-def _items(body: OpenSubscription, plan: Plan, catalog: Catalog) -> tuple[BilledItem, ...]:
-    items = catalog.items(plan, body.currency, body.seats)
+def _billed(
+    body: OpenSubscription, plan: Plan, catalog: Catalog
+) -> tuple[BilledItem, ...] | tuple[Reason, ...]:
+    """The plan and its modules at their price, or why they have none."""
+    if plan.price(body.currency, body.seats) is None:
+        known = _CURRENCY.fullmatch(body.currency)
+        return (_invalid("currency", f"{plan.id} has no price in {body.currency!r}"),) if known else ()
+    choice = choose_modules(catalog, plan, body.currency, (), ModuleWish(body.modules, complete=True))
+    if not isinstance(choice, ModuleChoice):
+        return choice
+    if choice.notes:
+        return tuple(_invalid("modules", note.detail) for note in choice.notes)
+    items = catalog.items(plan, body.currency, body.seats, choice.modules)
     return () if items is None else billed_items(items, plan.mode)
 
 
@@ -157,8 +171,12 @@ def _texts_of_row(field: str, row: InvoicedRow) -> dict[str, str]:
 
 
 def _row_of_plan(row: InvoicedRow, plan: Plan) -> InvoicedRow:
-    """A row that names no plan was invoiced for the one that is opened, and is credited in its mode."""
-    return replace(row, plan=row.plan or plan.id, mode=row.mode or plan.mode.value)
+    """A row that names no plan was invoiced for the one that is opened, or for its module.
+
+    It is credited in the mode of the plan.
+    """
+    invoiced_for = plan.id if row.item == BASE_ITEM else row.item
+    return replace(row, plan=row.plan or invoiced_for, mode=row.mode or plan.mode.value)
 
 
 def _billing(schedule: Schedule, zone: ZoneInfo) -> Iterator[Reason]:

@@ -157,6 +157,8 @@ def _quote(
         validate_only=validate_only,
         effective_at=None if at == order.command.received_at else at,
         catalog_version=target.catalog.version,
+        features=target.catalog.features(target.plan, target.choice.modules),
+        notes=target.choice.notes,
     )
 
 
@@ -188,6 +190,7 @@ def _received(request: PlaceOrder) -> OrderReceived:
         request.payment_method,
         request.requested_by,
         request.requested_at,
+        request.modules_complete,
     )
 
 

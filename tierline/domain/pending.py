@@ -128,8 +128,13 @@ def _replaces(command: Command, request: PlaceOrder, hold: OnHold) -> bool:
     asked = hold.request
     if not _same_sender(hold.order, command) or command.received_at < hold.order.received_at:
         return False
-    return (asked.plan is None or request.plan is not None) and (
-        asked.seats is None or request.seats is not None
+    return (
+        (asked.plan is None or request.plan is not None)
+        and (asked.seats is None or request.seats is not None)
+        and (
+            request.modules_complete
+            or (not asked.modules_complete and set(asked.modules) <= set(request.modules))
+        )
     )
 
 

@@ -15,6 +15,7 @@ from tierline.domain.commands import Command, PlaceOrder
 from tierline.domain.context import Context
 from tierline.domain.direction import Choice, Direction, direction
 from tierline.domain.events import Event, Reason
+from tierline.domain.module_choice import ModuleChoice, ModuleWish, choose_modules
 from tierline.domain.moments import instant_of_ms, moment_of_text
 from tierline.domain.proration import quote_change
 from tierline.domain.quote import Quote
@@ -65,6 +66,7 @@ class Target:
     current: Plan
     plan: Plan
     seats: int
+    choice: ModuleChoice
     direction: Direction
     quote: Quote
 
@@ -126,22 +128,34 @@ def proposal_of(order: Asked) -> Proposal:
     current, plan = _plan_in_force(order), _target_plan(order)
     seats = order.subscription.seats if order.request.seats is None else order.request.seats
     reasons = [*unavailable, *_unknown_plans(order, current, plan), *_seats_out_of_range(plan, seats)]
-    if reasons or current is None or plan is None:
+    if current is None or plan is None:
         return Impossible(tuple(reasons))
     catalog = _price_book(order, current, plan)
     if isinstance(catalog, Reason):
-        return Impossible((catalog,))
-    quote = price(order, catalog, current, plan, seats)
+        return Impossible((*reasons, catalog))
+    choice = _choice(order, catalog, plan)
+    if not isinstance(choice, ModuleChoice):
+        return Impossible((*reasons, *choice))
+    if reasons:
+        return Impossible(tuple(reasons))
+    quote = price(order, catalog, current, plan, seats, choice)
     if isinstance(quote, Impossible):
         return quote
-    modules = frozenset(order.subscription.modules)
-    way = direction(catalog, Choice(current, order.subscription.seats, modules), Choice(plan, seats, modules))
-    return Target(catalog, current, plan, seats, way, quote)
+    before = Choice(current, order.subscription.seats, frozenset(order.subscription.modules))
+    way = direction(catalog, before, Choice(plan, seats, frozenset(choice.modules)))
+    return Target(catalog, current, plan, seats, choice, way, quote)
 
 
-def price(order: Asked, catalog: Catalog, current: Plan, plan: Plan, seats: int) -> Quote | Impossible:
+def _choice(order: Asked, catalog: Catalog, plan: Plan) -> ModuleChoice | tuple[Reason, ...]:
+    wish = ModuleWish(order.request.modules, order.request.modules_complete)
+    return choose_modules(catalog, plan, order.account.currency, order.subscription.modules, wish)
+
+
+def price(
+    order: Asked, catalog: Catalog, current: Plan, plan: Plan, seats: int, choice: ModuleChoice
+) -> Quote | Impossible:
     """The price of the change from the moment on from which it counts."""
-    items = catalog.items(plan, order.account.currency, seats, order.subscription.modules)
+    items = catalog.items(plan, order.account.currency, seats, choice.modules)
     if items is None:
         detail = f"{plan.id} has no price in {order.account.currency}"
         return Impossible((Reason(ReasonCode.PLAN_NOT_SOLD, detail),))
@@ -156,8 +170,6 @@ def price(order: Asked, catalog: Catalog, current: Plan, plan: Plan, seats: int)
 
 def _unavailable(request: PlaceOrder) -> list[Reason]:
     fields = list(request.unavailable)
-    if request.modules and "modules" not in fields:
-        fields.append("modules")
     if request.effective != NOW and "effective" not in fields:
         fields.append("effective")
     return [Reason(ReasonCode.NOT_AVAILABLE_YET, field) for field in fields]
@@ -168,9 +180,25 @@ def _asks_for_what_is_in_force(order: Asked) -> bool:
     if request.seats not in (None, subscription.seats):
         return False
     if request.plan in (None, subscription.plan):
-        return True
+        return _has_the_modules(order)
     plan = _target_plan(order)
-    return plan is not None and plan.id == subscription.plan
+    return plan is not None and plan.id == subscription.plan and _has_the_modules(order)
+
+
+def _has_the_modules(order: Asked) -> bool:
+    """A module that the tier includes is there without being an item."""
+    request, present = order.request, frozenset(order.subscription.modules)
+    if not request.modules:
+        return not request.modules_complete or not present
+    wished = frozenset(request.modules) - _included_in_force(order)
+    return wished == present if request.modules_complete else wished <= present
+
+
+def _included_in_force(order: Asked) -> frozenset[str]:
+    plan = _plan_in_force(order)
+    if plan is None:
+        return frozenset()
+    return (order.kept or order.catalog).tier(plan.tier).includes
 
 
 def _plan_in_force(order: Asked) -> Plan | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tierline.domain.catalog import Plan
-from tierline.domain.events import Limit, QuoteIssued, QuoteLine
+from tierline.domain.events import Limit, QuoteIssued, QuoteLine, Reason
 from tierline.domain.lines import Line
 from tierline.domain.moments import ms_of_instant, text_of_moment
 from tierline.domain.quote import Quote
@@ -26,10 +26,12 @@ def issue_quote(
     validate_only: bool,
     effective_at: int | None,
     catalog_version: str,
+    features: tuple[str, ...],
+    notes: tuple[Reason, ...],
 ) -> QuoteIssued:
     """The quote for a change to ``plan`` and ``seats`` from the schedule ``before``; it holds 30 minutes.
 
-    ``catalog_version`` is the price book that priced it.
+    ``catalog_version`` is the price book that priced it; ``features`` are those of the plan and its modules.
     ``effective_at``: the instant (ms) from which it is charged, None for when the order was taken in.
     """
     after, settlement = quote.after, quote.settlement
@@ -57,13 +59,14 @@ def issue_quote(
         validate_only=validate_only,
         credit_granted_minor=max(0, -settlement.net_minor),
         tier=plan.tier,
-        features=plan.features,
+        features=features,
         limits=limits_of(plan),
         items=billed_items(after.items, quote.mode),
         invoiced=invoiced_rows(before, after),
         anchor=None if after.anchor is None else ms_of_instant(after.anchor),
         catalog_version=catalog_version,
         effective_at=effective_at,
+        notes=notes,
     )
 
 

@@ -23,6 +23,12 @@ class ReasonCode(StrEnum):
     CONTRACT_ENDS_FIRST = "CONTRACT_ENDS_FIRST"
     EXTERNAL_REF_TAKEN = "EXTERNAL_REF_TAKEN"
     MARKETPLACE_ALREADY_ACCEPTED = "MARKETPLACE_ALREADY_ACCEPTED"
+    MODULES_EXCLUSIVE = "MODULES_EXCLUSIVE"
+    MODULE_ENDED = "MODULE_ENDED"
+    MODULE_INCLUDED = "MODULE_INCLUDED"
+    MODULE_NOT_FITTING = "MODULE_NOT_FITTING"
+    MODULE_NOT_SOLD = "MODULE_NOT_SOLD"
+    MODULE_UNKNOWN = "MODULE_UNKNOWN"
     NOT_AN_UPGRADE = "NOT_AN_UPGRADE"
     NOT_AVAILABLE_YET = "NOT_AVAILABLE_YET"
     OPERATION_OVERTAKEN = "OPERATION_OVERTAKEN"
@@ -118,11 +124,49 @@ REASONS: dict[ReasonCode, ReasonText] = {
         "undo the change in the marketplace.",
         retry=False,
     ),
+    ReasonCode.MODULES_EXCLUSIVE: ReasonText(
+        "customer",
+        "Two of the chosen modules exclude each other.",
+        "The detail names the two; the channel orders one of them.",
+        retry=False,
+    ),
+    ReasonCode.MODULE_ENDED: ReasonText(
+        "customer",
+        "A module ended with this change. What was paid for it and not used is credited.",
+        "Nothing to do; the detail says why it could not stay.",
+        retry=False,
+    ),
+    ReasonCode.MODULE_INCLUDED: ReasonText(
+        "customer",
+        "The new plan includes this module, so it is not billed on its own.",
+        "Nothing to do; what was paid for it and not used is credited.",
+        retry=False,
+    ),
+    ReasonCode.MODULE_NOT_FITTING: ReasonText(
+        "customer",
+        "A chosen module does not go with this plan.",
+        "The detail names it; the channel orders a plan of a tier that the module fits, or leaves it out.",
+        retry=False,
+    ),
+    ReasonCode.MODULE_NOT_SOLD: ReasonText(
+        "sales",
+        "A module is not sold in this currency or for this billing interval.",
+        "The detail names it: add the price to the catalog, or the channel names the modules to have without"
+        " it.",
+        retry=False,
+    ),
+    ReasonCode.MODULE_UNKNOWN: ReasonText(
+        "channel",
+        "A chosen module does not exist.",
+        "The detail names the module and the catalog version; correct the order.",
+        retry=False,
+    ),
     ReasonCode.NOT_AN_UPGRADE: ReasonText(
         "channel",
         "This change is not an upgrade, so it cannot be made before the billing period ends.",
-        "Only upgrades take effect now: a higher tier, a longer interval, or more seats. Other changes wait"
-        " for the end of the period, which cannot be ordered yet; the plan in force goes on.",
+        "Only upgrades take effect now: a higher tier, a longer interval, more seats, or a further module."
+        " Other changes wait for the end of the period, which cannot be ordered yet; the plan in force goes"
+        " on.",
         retry=False,
     ),
     ReasonCode.NOT_AVAILABLE_YET: ReasonText(

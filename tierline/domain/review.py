@@ -90,6 +90,7 @@ def _request(held: OnHold) -> PlaceOrder:
         requested_at=asked_for.requested_at,
         unavailable=(),
         validate_only=False,
+        modules_complete=asked_for.modules_complete,
     )
 
 

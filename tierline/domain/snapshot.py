@@ -10,7 +10,7 @@ from typing import Any
 
 from tierline.domain.account import AccountState, NoAccount, OpenAccount, ReservedCredit
 from tierline.domain.commands import Contract, InvoicedCredit, InvoicedRow
-from tierline.domain.events import BilledItem, Limit, OrderReceived, QuoteIssued, QuoteLine
+from tierline.domain.events import BilledItem, Limit, OrderReceived, QuoteIssued, QuoteLine, Reason
 from tierline.domain.subscription import (
     ActiveSubscription,
     Arriving,
@@ -53,6 +53,7 @@ _CLASSES: Mapping[str, type] = {
         Quoted,
         QuoteIssued,
         QuoteLine,
+        Reason,
         ReservedCredit,
         Schedule,
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tierline.domain.billing import BASE_ITEM
 from tierline.domain.events import (
     BillingScheduleAdjusted,
     EntitlementsChanged,
@@ -220,7 +221,8 @@ def _scheduled(
     schedule = Schedule(
         body.period_start, body.period_end, body.billing_day, body.anchor, body.items, body.invoiced
     )
-    return replace(now, schedule=schedule)
+    modules = tuple(item.id for item in body.items if item.id != BASE_ITEM)
+    return replace(now, schedule=schedule, modules=modules)
 
 
 def _rolled(now: ActiveSubscription, _: RecordedEvent, body: PeriodRolled) -> ActiveSubscription:

@@ -59,6 +59,7 @@ def _tier_step(now: Rows, event: TopicEvent) -> Row | None:
             row |= {
                 "account_id": envelope["account_id"],
                 "features": sorted(body["features"]),
+                "modules": sorted(body["modules"]),
                 "order_id": None,
             }
             row |= {"limits": _limits(body), "subscription_standing": "good", **_period(body)}
@@ -77,6 +78,7 @@ def _tier_step(now: Rows, event: TopicEvent) -> Row | None:
             row = now[subscription]
             row |= {name: body[name] for name in ("currency", "billing_day", "next_billing_minor")}
             row |= {"next_billing_date": body["next_billing_date"][:10], **_period(body)}
+            row["modules"] = sorted({item["id"] for item in body["items"]} - {"base"})
         case "PeriodRolled":
             row = now[subscription]
             row |= {"next_billing_minor": body["next_billing_minor"]}

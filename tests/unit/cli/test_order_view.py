@@ -11,10 +11,16 @@ from projections import audit_entry, order_status, tier_status
 from projections.read_model import Event
 from tests.support.event_log import EventLog, uuid_for
 from tests.support.order_stories import (
+    BILLED,
+    COMPLETED,
+    ENTITLED,
     PAYMENT,
     PERIOD_INVOICED,
     PERIOD_ROLLED,
+    QUOTED,
     RECEIVED,
+    TIER_CHANGED,
+    VALIDATED,
     envelope,
     opening,
     order_id_of,
@@ -26,6 +32,14 @@ from tierline.cli.order_view import OrderStory, found_row, order_lines, story_re
 
 ORDER = order_id_of(1)
 OTHER = uuid_for("other order")
+ITEM = {
+    "id": "base",
+    "plan": "business-year",
+    "interval": "1year",
+    "quantity": 1,
+    "list_minor": 1,
+    "mode": "day",
+}
 CREDIT = {"amount_minor": 500, "currency": "EUR"}
 
 
@@ -84,6 +98,22 @@ def test_a_completed_order_is_one_screen(log: EventLog) -> None:
         f' Next: tierline psql -c "select * from audit_entry {where}"',
         f'       tierline psql -c "select * from tier_history {where}"',
     ] == screen(story_of(list(log.events), visible_ms=1298))
+
+
+def test_modules_are_told_as_asked_for_and_as_they_end(log: EventLog) -> None:
+    """Header, note under the quote, and room for the longest item in the lines."""
+    note = {"code": "MODULE_INCLUDED", "detail": "sso-pack is part of business-year"}
+    lines: Any = QUOTED[1]["lines"]
+    credit = lines[1] | {"item": "residency-pack"}
+    quoted = ("QuoteIssued", QUOTED[1] | {"notes": [note], "lines": [lines[0], credit]})
+    billed = ("BillingScheduleAdjusted", BILLED[1] | {"items": [ITEM | {"id": "audit-pack"}, ITEM]})
+    told = decided(log, VALIDATED, quoted, TIER_CHANGED, ENTITLED, billed, COMPLETED)
+    times = "\u00d7"
+
+    assert f" team-month {times}12 seats → business-year {times}15 seats + audit-pack, now" in told
+    assert "                 MODULE_INCLUDED       sso-pack is part of business-year" in told
+    assert any(line.startswith("                 charge  base           2026-11-23") for line in told)
+    assert any(line.startswith("                 credit  residency-pack 2026-11-23") for line in told)
 
 
 def test_a_rejected_order_says_why_and_whether_to_send_it_again(log: EventLog) -> None:

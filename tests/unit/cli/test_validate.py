@@ -52,7 +52,8 @@ def test_each_subscription_of_a_partner_order_is_an_order() -> None:
     ("name", "expected"),
     [
         ("portal/upgrade", []),
-        ("portal/modules", [{"code": "NOT_AVAILABLE_YET", "field": "target.modules"}]),
+        ("portal/modules", []),
+        ("portal/module-unknown", [{"code": "MODULE_UNKNOWN", "field": None}]),
         ("portal/plan-unknown", [{"code": "PLAN_UNKNOWN", "field": None}]),
         ("partner/delete", [{"code": "NOT_AVAILABLE_YET", "field": "productOrderItem[0].action"}]),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.price_book import MONTH, PRICE_BOOK, YEAR
 from tierline.domain.calendar import Interval
-from tierline.domain.catalog import Catalog, Plan, Price, Tier
+from tierline.domain.catalog import Catalog, Plan, Price, Tier, months_in
 from tierline.domain.cycles import Cycle
 
 
@@ -34,15 +34,13 @@ def test_a_plan_has_no_price_in_other_currencies() -> None:
     team = PRICE_BOOK.plans["team-month"]
 
     assert (34_800, None) == (team.price("EUR", 12), team.price("CHF", 12))
-    assert team.monthly_price("CHF", 12) is None
     assert PRICE_BOOK.items(team, "CHF", 12) is None
 
 
-def test_monthly_prices_compare_plans_of_any_interval() -> None:
+def test_months_compare_plans_of_any_interval() -> None:
     """A year is twelve months; a week is 7 / 30.436875 of one."""
-    assert Fraction(10_000) == PRICE_BOOK.plans["business-year"].monthly_price("EUR", 2)
-    week = Plan("w", "W", "team", Interval.parse("1week"), {"EUR": Price(700)})
-    assert Fraction(700 * 146_097, 7 * 4800) == week.monthly_price("EUR", 1)
+    assert Fraction(12) == months_in(YEAR)
+    assert Fraction(7 * 4800, 146_097) == months_in(Interval.parse("1week"))
 
 
 @pytest.mark.parametrize("name", ["team-month", "Team-Month", "TEAM-MONTH"])
@@ -108,13 +106,11 @@ def test_a_module_without_a_price_for_the_interval_cannot_be_billed() -> None:
     assert PRICE_BOOK.items(PRICE_BOOK.plans["business-month"], "EUR", 5, ["nothing"]) is None
 
 
-@pytest.mark.parametrize(
-    ("expected", "plan"),
-    [({"sso"}, "team-month"), ({"sso", "audit"}, "business-month"), (set(), "enterprise-year")],
-)
-def test_modules_that_a_tier_includes_or_forbids_end(expected: set[str], plan: str) -> None:
-    """What is left are the modules that stay items of their own."""
-    assert expected == PRICE_BOOK.fitting_modules(PRICE_BOOK.plans[plan], ["sso", "audit", "unknown"])
+def test_modules_add_their_features_to_those_of_the_plan() -> None:
+    """Each feature once, those of the plan first."""
+    plan = replace(PRICE_BOOK.plans["business-month"], features=("boards", "audit-stream"))
+
+    assert ("boards", "audit-stream", "single-sign-on") == PRICE_BOOK.features(plan, ["sso", "audit"])
 
 
 def test_modules_that_exclude_each_other_are_named_in_pairs() -> None:

@@ -158,13 +158,13 @@ def test_rejection_stands_in_the_accounts_stream_and_in_the_claim() -> None:
 
 def test_opening_names_every_failing_reason_at_once() -> None:
     """Identity, terms, references and data are all looked at."""
-    second = an_opening(offset=1, currency="USD", seats=0, time_zone="Mars/Base", modules=("sso-pack",))
+    second = an_opening(offset=1, currency="USD", seats=0, time_zone="Mars/Base", modules=("telepathy",))
     rejected = Given(an_opening()).when(second).the(SubscriptionOpeningRejected)
     assert {
         "SUBSCRIPTION_EXISTS",
         "ACCOUNT_TERMS_DIFFER",
         "SUBSCRIPTION_DATA_INVALID",
-        "NOT_AVAILABLE_YET",
+        "MODULE_UNKNOWN",
     } == set(reason_codes(rejected))
     details = [reason.detail for reason in rejected.reasons]
     assert any(detail.startswith("seats:") for detail in details)

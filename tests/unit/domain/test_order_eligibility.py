@@ -235,12 +235,11 @@ def test_plan_in_force_that_left_the_catalog_rejects_the_order() -> None:
 @pytest.mark.parametrize(
     ("changed", "fields"),
     [
-        ({"modules": ("sso-pack",)}, ["modules"]),
         ({"effective": "next_cycle"}, ["effective"]),
         ({"unavailable": ("quote", "productOrderItem[0].action")}, ["quote", "productOrderItem[0].action"]),
         (
-            {"unavailable": ("modules",), "modules": ("sso-pack",), "effective": "2027-01-01"},
-            ["modules", "effective"],
+            {"unavailable": ("quote",), "modules": ("sso-pack",), "effective": "2027-01-01"},
+            ["quote", "effective"],
         ),
     ],
 )

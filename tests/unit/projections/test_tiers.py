@@ -11,6 +11,7 @@ from tests.support.order_stories import (
     ENTITLED,
     PERIOD_INVOICED,
     PERIOD_ROLLED,
+    RECEIVED,
     TIER_CHANGED,
     envelope,
     opening,
@@ -19,6 +20,12 @@ from tests.support.order_stories import (
     upgrade,
     upgrade_through_gateway,
 )
+
+
+def an_item(item_id: str) -> dict[str, Any]:
+    """An item of a billing schedule."""
+    facts = {"plan": item_id, "interval": "1year", "quantity": 1, "list_minor": 1, "mode": "day"}
+    return {"id": item_id} | facts
 
 
 def now(log: EventLog) -> dict[str, dict[str, Any]]:
@@ -71,6 +78,17 @@ def test_an_upgrade_changes_tier_features_limits_and_billing() -> None:
     }
 
     assert expected == {name: row[name] for name in expected}
+
+
+def test_the_items_beside_the_plan_are_the_modules() -> None:
+    """The opening names them, each change of the schedule has them as items."""
+    log = EventLog()
+    opening(log)
+    before = now(log)["sub_1"]["modules"]
+    billed = (BILLED[0], BILLED[1] | {"items": [an_item("sso-pack"), an_item("base"), an_item("audit-pack")]})
+    log.decide(RECEIVED, TIER_CHANGED, ENTITLED, billed, order_id=order_id_of(1), **envelope(1))
+
+    assert ([], ["audit-pack", "sso-pack"]) == (before, now(log)["sub_1"]["modules"])
 
 
 def test_a_period_that_rolls_moves_the_schedule_and_is_no_ones_change() -> None:

@@ -85,6 +85,7 @@ CHANGES = st.fixed_dictionaries(
         "requested_at": st.none() | WHOLE,
         "unavailable": st.lists(TEXTS, max_size=4).map(tuple),
         "validate_only": st.booleans(),
+        "modules_complete": st.booleans(),
         "origin_partition": st.integers(0, 2**31 - 1),
         "origin_offset": st.integers(0, 2**63 - 1),
         "received_at": WHOLE,
@@ -128,7 +129,7 @@ def test_a_command_is_addressed_to_the_partition_of_its_account() -> None:
         {"effective": "now"},
         {"effective": "1999-12-31"},
         {"target": {"seats": 15, "plan": "BUSINESS-YEAR"}},
-        {"target": {"seats": 15, "plan": "gold", "modules": []}},
+        {"target": {"seats": 15, "plan": "gold", "modules": None}},
         {"unknown": {"a": 1}},
         {"account_id": "acc_204"},
     ],
@@ -145,6 +146,7 @@ def test_the_same_content_has_the_same_digest(changed: dict[str, Any]) -> None:
         {"target": {"plan": "business-year"}},
         {"target": {"plan": "business-month", "seats": 15}},
         {"target": {"plan": "business-year", "seats": 15, "modules": ["sso-pack"]}},
+        {"target": {"plan": "business-year", "seats": 15, "modules": []}},
         {"payment_method": "pm_1"},
         {"effective": "next_cycle"},
         {"effective": "2099-01-01"},
@@ -154,6 +156,13 @@ def test_the_same_content_has_the_same_digest(changed: dict[str, Any]) -> None:
 def test_other_content_has_another_digest(changed: dict[str, Any]) -> None:
     """Every field that changes what happens counts."""
     assert digest(portal()) != digest(portal(**changed))
+
+
+def test_all_modules_afterwards_are_another_content_than_those_that_join() -> None:
+    """The same names mean another set."""
+    complete = portal(target={"modules": ["sso-pack"]})
+
+    assert digest(complete) != digest(structs.replace(complete, modules_complete=False))
 
 
 def test_the_digest_names_the_subscription() -> None:

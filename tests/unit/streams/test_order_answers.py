@@ -91,6 +91,20 @@ def test_a_completed_order_is_answered_with_its_amounts() -> None:
     assert ("EUR", reply.amounts.due_minor) == (reply.amounts.currency, reply.amounts.charged_minor)
 
 
+def test_modules_that_an_order_ends_unasked_are_told_with_its_completion() -> None:
+    """As reasons of an order that went through; the same in advance for a question, which may be placed."""
+    terms = {"modules": ("chat-pack",), "invoiced": None, "contract": None}
+    (reply,) = Story(**terms).tell(an_order(plan="business-month"))
+    (preview,) = Story(**terms).tell(an_order(plan="business-month", validate_only=True))
+
+    for told in (reply, preview):
+        (reason,) = told.reasons
+        detail = "chat-pack does not go with business-month"
+        assert ("MODULE_ENDED", detail) == (reason.code, reason.detail)
+    assert ("completed", "Nothing to do.") == (reply.outcome, reply.next_action)
+    assert "Send the order without validate_only to place it." == preview.next_action
+
+
 def test_an_order_that_waits_for_its_payment_is_in_progress() -> None:
     """The channel knows the price before anything is charged."""
     (reply,) = Story(payment="gateway").tell(an_order())

@@ -14,6 +14,7 @@ OPENED = {
     "currency": "EUR",
     "billing_day": 1,
     "features": ["sso", "api"],
+    "modules": ["audit-pack"],
     "limits": [{"name": "projects", "value": 10}],
     "period_start": "2026-11-01",
     "period_end": "2026-12-01",
@@ -27,6 +28,7 @@ BILLED = {
     "period_end": "2027-11-01",
     "next_billing_date": "2027-11-01",
     "next_billing_minor": 100,
+    "items": [{"id": "base"}, {"id": "sso-pack"}],
 }
 RECEIVED = {"plan": "business-year", "seats": 15}
 COMPLETED = {"charged_minor": 1420866}
@@ -76,6 +78,7 @@ IN_FORCE: dict[str, Any] = {
     "currency": "EUR",
     "billing_day": 1,
     "features": ["audit", "sso"],
+    "modules": ["sso-pack"],
     "limits": {"projects": 99},
     "period_start": "2026-11-01",
     "period_end": "2027-11-01",
@@ -93,6 +96,7 @@ BEFORE: dict[str, Any] = {
     "plan": "team-month",
     "seats": 12,
     "features": ["api", "sso"],
+    "modules": ["audit-pack"],
     "limits": {"projects": 10},
     "period_end": "2026-12-01",
     "order_id": None,
