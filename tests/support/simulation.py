@@ -210,6 +210,8 @@ class World:
                 subscription_id=f"sub_{account}",
                 plan=self.random.choice(("business-year", "business-month", "team-year", "enterprise-year")),
                 seats=self.random.choice((12, 15, 20, 5)),
+                modules=self.random.choice(((), (), ("sso-pack",), ("audit-pack",))),
+                modules_complete=self.random.choice((False, True)),
             )
             self._orders[order.command_id] = order
             yield order

@@ -28,6 +28,7 @@ PLACES = (
 SEGMENTS = ("small", "mid", "large")
 GATEWAY_SHARE = 0.4
 SHORT_CONTRACT_SHARE = 0.06
+MODULE_SHARE = 0.05
 MARGIN = timedelta(days=2)
 
 
@@ -86,6 +87,10 @@ def _subscription(
     plan = catalog.plan("team-month")
     if plan is None:
         raise ValueError("the catalog has no plan team-month: the samples start on it")
+    modules = ("sso-pack",) if rng.random() < MODULE_SHARE else ()
+    items = catalog.items(plan, account["currency"], seats, modules)
+    if items is None:
+        raise ValueError(f"the catalog does not price team-month and {modules} in {account['currency']}")
     line = {
         **account,
         "external_refs": [
@@ -95,7 +100,7 @@ def _subscription(
         "subscription_id": f"sub_{name}",
         "plan": plan.id,
         "seats": seats,
-        "modules": [],
+        "modules": list(modules),
         "opened_at": f"{start.replace(year=start.year - 1).isoformat()}T00:00:00Z",
         "billing_day": start.day,
         "period": {"start": start.isoformat(), "end": end.isoformat()},
@@ -107,13 +112,14 @@ def _subscription(
         },
         "invoiced": [
             {
-                "item": "base",
+                "item": item.id,
                 "start": start.isoformat(),
                 "end": end.isoformat(),
-                "quantity": seats,
-                "amount_minor": plan.price(account["currency"], seats),
+                "quantity": item.quantity,
+                "amount_minor": item.list_minor,
                 "adjusted_minor": 0,
             }
+            for item in items
         ],
     }
     return SampleSubscription(

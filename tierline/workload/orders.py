@@ -44,6 +44,14 @@ MIX: dict[Kind, float] = {
     Kind.LATE: 0.01,
     Kind.CORRECTED: 0.01,
 }
+# Of the good orders of these channels, which can name modules, so many do.
+MODULE_SHARE = 0.05
+NAMING_MODULES = ("portal", "sales_desk")
+MODULES = {
+    "team-month": ("sso-pack",),
+    "business-month": ("audit-pack", "sso-pack"),
+    "business-year": ("audit-pack", "sso-pack"),
+}
 TOO_FEW_SEATS = 3
 ENDING_SHARE = 0.1
 FEWEST_GOING_ON = 50
@@ -188,7 +196,16 @@ class SampleOrders:
         wanted.seats += self._rng.randint(1, 3)
         if wanted.plan in UPGRADES and self._rng.random() < 0.5:
             wanted.plan = self._rng.choice(UPGRADES[wanted.plan])
-        return self._order(wanted.sample, wanted.plan, wanted.seats, kind, channel or wanted.channel)
+        through = channel or wanted.channel
+        modules = self._modules(wanted) if kind is Kind.UPGRADE and through in NAMING_MODULES else ()
+        return self._order(wanted.sample, wanted.plan, wanted.seats, kind, through, modules)
+
+    def _modules(self, wanted: _Wanted) -> tuple[str, ...]:
+        """Now and then some of those that fit the plan."""
+        if self._rng.random() >= MODULE_SHARE:
+            return ()
+        fitting = MODULES[wanted.plan]
+        return tuple(sorted(self._rng.sample(fitting, self._rng.randint(1, len(fitting)))))
 
     def _change(self, ask: Ask) -> SampleRecord:
         other = None if ask.plan == ask.sample.plan else ask.plan
@@ -212,9 +229,15 @@ class SampleOrders:
         return marketplace.suspension(pair, wanted.sample, self._rng, self._now())
 
     def _order(
-        self, sample: SampleSubscription, plan: str, seats: int, kind: Kind, channel: str
+        self,
+        sample: SampleSubscription,
+        plan: str,
+        seats: int,
+        kind: Kind,
+        channel: str,
+        modules: tuple[str, ...] = (),
     ) -> SampleRecord:
-        return self._writers[channel].order(Ask(self._reference(), sample, plan, seats, kind))
+        return self._writers[channel].order(Ask(self._reference(), sample, plan, seats, kind, modules))
 
     def _pair(self) -> SampleRecord:
         asks = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tierline.workload.json_orders import JsonOrders
 from tierline.workload.records import Ask, SampleRecord
@@ -10,11 +11,14 @@ from tierline.workload.records import Ask, SampleRecord
 
 def portal_order(ask: Ask) -> SampleRecord:
     """One order as the portal sends it."""
+    target: dict[str, Any] = {"plan": ask.plan, "seats": ask.seats}
+    if ask.modules:
+        target["modules"] = list(ask.modules)
     payload = {
         "reference": ask.reference,
         "account_id": ask.sample.account_id,
         "subscription_id": ask.sample.subscription_id,
-        "target": {"plan": ask.plan, "seats": ask.seats},
+        "target": target,
         "effective": "now",
         "payment_method": "pm_card_visa",
         "requested_by": "usr_9",

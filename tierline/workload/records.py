@@ -41,13 +41,17 @@ class SampleRecord:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """An order before a channel writes it down: who asks for what, under which reference."""
+    """An order before a channel writes it down: who asks for what, under which reference.
+
+    ``modules`` () keeps those in force.
+    """
 
     reference: str
     sample: SampleSubscription
     plan: str
     seats: int
     kind: Kind
+    modules: tuple[str, ...] = ()
 
 
 class Writer(Protocol):

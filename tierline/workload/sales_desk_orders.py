@@ -79,7 +79,8 @@ def corrections_file(name: str) -> str:
 
 def _row(ask: Ask) -> str:
     sample, plan = ask.sample, PLANS.get(ask.plan, ask.plan)
-    return f"{ask.reference},{sample.account_id},{sample.subscription_id},{plan},{ask.seats},,now,,J. Doe"
+    who = f"{ask.reference},{sample.account_id},{sample.subscription_id}"
+    return f"{who},{plan},{ask.seats},{';'.join(ask.modules)},now,,J. Doe"
 
 
 def _place(file: str, index: int) -> tuple[tuple[str, bytes], ...]:

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.support.given_when_then import Decider
 from tests.support.order_values import (
     ACCOUNT,
+    CATALOG,
     MINUTE,
     NOON,
     ROW,
@@ -38,6 +39,9 @@ from tierline.verify.money import judge_money
 OTHER = "sub_89"
 DAY = 24 * 60 * MINUTE
 BOTH = st.sampled_from([SUBSCRIPTION, OTHER])
+MODULES = st.sampled_from(
+    [(), (), ("sso-pack",), ("chat-pack",), ("audit-pack", "sso-pack"), ("voice-pack",), ("telepathy",)]
+)
 
 
 class MoneyOverTime(RuleBasedStateMachine):
@@ -64,7 +68,8 @@ class MoneyOverTime(RuleBasedStateMachine):
                 payment=payment,
                 contract=None,
                 subscription_id=OTHER,
-                invoiced=(row,),
+                modules=("sso-pack",),
+                invoiced=(row, replace(ROW, item="sso-pack", amount_minor=3_600)),
                 external_refs=(),
                 offset=1,
             )
@@ -82,6 +87,8 @@ class MoneyOverTime(RuleBasedStateMachine):
         late=st.sampled_from([0, 0, 0, 2 * DAY]),
         validate_only=st.sampled_from([False, False, False, True]),
         same_sender=st.sampled_from([True, True, False]),
+        modules=MODULES,
+        complete=st.booleans(),
     )
     def order(
         self,
@@ -89,9 +96,11 @@ class MoneyOverTime(RuleBasedStateMachine):
         plan: str | None,
         more_seats: int,
         late: int,
+        modules: tuple[str, ...],
         *,
         validate_only: bool,
         same_sender: bool,
+        complete: bool,
     ) -> None:
         """An order, now and then one that took its time to get here."""
         self.now += MINUTE
@@ -107,6 +116,8 @@ class MoneyOverTime(RuleBasedStateMachine):
                 seats=self.subscription(subscription_id).seats + more_seats,
                 received_at=self.now - late,
                 validate_only=validate_only,
+                modules=modules,
+                modules_complete=complete,
             )
         )
         if validate_only:
@@ -182,6 +193,21 @@ class MoneyOverTime(RuleBasedStateMachine):
             for order in live
             if order is not None and order.quote.credit_used_minor
         }
+
+    @invariant()
+    def modules_are_the_items_beside_the_plan(self) -> None:
+        """What is in force is what is billed, and its features are on."""
+        for name in (SUBSCRIPTION, OTHER):
+            subscription = self.subscription(name)
+            plan = CATALOG.plans[subscription.plan]
+            items = {item.id: item for item in subscription.schedule.items}
+            assert {"base", *subscription.modules} == items.keys()
+            assert set(CATALOG.features(plan, subscription.modules)) == set(subscription.features)
+            priced = CATALOG.items(plan, "EUR", subscription.seats, subscription.modules)
+            assert priced is not None
+            assert {item.id: item.list_minor for item in priced} == {
+                item.id: item.list_minor for item in items.values()
+            }
 
     @invariant()
     def periods_are_begun_by_what_is_accepted(self) -> None:

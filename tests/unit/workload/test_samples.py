@@ -64,6 +64,33 @@ def test_the_same_seed_gives_the_same_run(samples: list[SampleSubscription]) -> 
     assert first != other
 
 
+def test_some_subscriptions_open_with_a_module_that_was_invoiced(samples: list[SampleSubscription]) -> None:
+    """About one in twenty, each with its own row."""
+    equipped = [sample.line for sample in samples if sample.line["modules"]]
+
+    assert 20 <= len(equipped) <= 100
+    assert {("base", "sso-pack")} == {tuple(row["item"] for row in line["invoiced"]) for line in equipped}
+
+
+@pytest.mark.parametrize("channel", ["portal", "sales_desk"])
+def test_some_orders_name_modules_that_fit_their_plan(
+    samples: list[SampleSubscription], price_book: Catalog, channel: str
+) -> None:
+    """In the channels that can; what is refused there is broken for another reason."""
+    row, plans = CHANNELS[channel], PlanNames(price_book, channel)
+    read = (
+        read_intents(row, Record(row.topic.name, 0, 0, 0, None, r.value, r.headers), plans)
+        for r in SampleOrders(samples, 7, channels=(channel,), mix={}).take(500)
+    )
+    naming = [i for r in read if not isinstance(r, Unreadable) for i in r.intents if i.modules]
+
+    assert naming
+    for intent in naming:
+        plan = price_book.plan(intent.plan or "")
+        assert plan is not None
+        assert all(plan.tier in price_book.modules[module].tiers for module in intent.modules)
+
+
 @pytest.mark.parametrize("intents", [1, 2, 3, 50, 2000])
 def test_exactly_the_wanted_intents_are_made(samples: list[SampleSubscription], intents: int) -> None:
     """Records with two intents count twice; the last record never overshoots."""
