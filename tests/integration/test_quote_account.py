@@ -49,7 +49,8 @@ def quoted(settings: Settings, *arguments: str) -> dict[str, object]:
 def test_a_quote_reads_the_state_in_force_and_writes_nothing(settings: Settings, tmp_path: Path) -> None:
     """After an order the quote starts from its plan and seats; no row and no record is there that was not."""
     bench = OrdersBench(settings)
-    bench.publish(an_opening(), an_order(plan="business-month", seats=15))
+    order = an_order(plan="business-month", seats=15, modules=("sso-pack",), modules_complete=True)
+    bench.publish(an_opening(), order)
     with bench.running(tmp_path):
         bench.wait_until_read()
     bench.wait_until_published()
@@ -58,5 +59,5 @@ def test_a_quote_reads_the_state_in_force_and_writes_nothing(settings: Settings,
     answer = quoted(settings, "--account", "acc_204", "--to", "business-year", "--seats", "20")
 
     assert before == content(bench)
-    assert {"plan": "business-month", "seats": 15} == answer["current"]
+    assert {"plan": "business-month", "seats": 15, "modules": ["sso-pack"]} == answer["current"]
     assert {"now", "at_renewal", "annual"} == set(answer["ways"])  # type: ignore[call-overload] # a dict

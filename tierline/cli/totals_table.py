@@ -13,6 +13,7 @@ from tierline.domain.billing_record import Record, moment_text, period_record, q
 from tierline.domain.calendar import Moment, local_date, zone_named
 from tierline.domain.comparison import Comparison
 from tierline.domain.money import Money
+from tierline.domain.reasons import REASONS, ReasonCode
 from tierline.domain.totals import Bill, BreakEven, Way, WayCost
 from tierline.kit.money_text import format_money
 
@@ -41,8 +42,13 @@ def comparison_record(found: Comparison) -> Record:
     return {
         "account": found.account_id,
         "subscription": found.subscription_id,
-        "current": {"plan": found.current.id, "seats": found.current_seats},
-        "target": {"plan": found.plan.id, "seats": found.seats, "modules": list(found.modules)},
+        "current": {
+            "plan": found.current.id,
+            "seats": found.current_seats,
+            "modules": list(found.current_modules),
+        },
+        "target": {"plan": found.plan.id, "seats": found.seats, "modules": list(found.choice.modules)},
+        "notes": [{"code": str(note.code), "detail": note.detail} for note in found.choice.notes],
         "direction": found.direction.value,
         "currency": totals.currency,
         "catalog_version": found.catalog_version,
@@ -79,8 +85,8 @@ def _bill_record(bill: Bill, zone: ZoneInfo) -> Record:
 
 
 def _heading(found: Comparison) -> Text:
-    before = f"{found.current.name}, {found.current_seats:,} seats"
-    after = ", ".join((found.plan.name, f"{found.seats:,} seats", *found.modules))
+    before = ", ".join((found.current.name, f"{found.current_seats:,} seats", *found.current_modules))
+    after = ", ".join((found.plan.name, f"{found.seats:,} seats", *found.choice.modules))
     return Text.assemble(
         (f" {before} → {after}", "bold"),
         f"   {found.direction}   account {found.account_id}   subscription {found.subscription_id}",
@@ -126,6 +132,7 @@ def _sentences(found: Comparison) -> list[str]:
     told = [_sentence(pair, found.totals.until) for pair in found.totals.break_even]
     if found.why_not_annual is not None:
         told.append(f"No annual discount: {found.why_not_annual}.")
+    told += [f"{note.detail}: {REASONS[ReasonCode(note.code)].customer}" for note in found.choice.notes]
     return told
 
 

@@ -36,15 +36,17 @@ class Comparison:
     """The three totals of a wish with the names behind them.
 
     ``annual`` and ``offer`` are what the annual way buys; ``why_not_annual`` says why that way is missing.
+    ``choice``: the modules afterwards, and what is told of those that end.
     """
 
     account_id: str
     subscription_id: str
     current: Plan
     current_seats: int
+    current_modules: tuple[str, ...]
     plan: Plan
     seats: int
-    modules: tuple[str, ...]
+    choice: ModuleChoice
     direction: Direction
     annual: Plan | None
     offer: Offer | None
@@ -66,7 +68,7 @@ class _Case:
     newest: Catalog
     current: Plan
     seats: int
-    modules: tuple[str, ...]
+    choice: ModuleChoice
     at: datetime
     today: date
     days_left: int
@@ -104,7 +106,7 @@ def compare(
         newest,
         current,
         _seats(plan, subscription.seats if wish.seats is None else wish.seats),
-        _modules(catalog, plan, account.currency, wish.modules, subscription.modules),
+        _choice(catalog, plan, account.currency, wish.modules, subscription.modules),
         at,
         today,
         (local_date(billing.period.end, zone) - today).days,
@@ -117,9 +119,10 @@ def compare(
         subscription.subscription_id,
         current,
         subscription.seats,
+        subscription.modules,
         plan,
         case.seats,
-        case.modules,
+        case.choice,
         way,
         yearly.plan if yearly else None,
         yearly.offer if yearly else None,
@@ -174,27 +177,27 @@ def _seats(plan: Plan, seats: int) -> int:
     raise InputRefused("seats", f"{plan.id} takes {plan.minimum_seats:,} to {most:,} seats, not {seats:,}")
 
 
-def _modules(
+def _choice(
     catalog: Catalog, plan: Plan, currency: str, wished: tuple[str, ...] | None, present: Iterable[str]
-) -> tuple[str, ...]:
-    """Those that an order would lead to; what the plan includes is no item of its own."""
+) -> ModuleChoice:
+    """The modules that an order would lead to; what the plan includes is no item of its own."""
     wish = ModuleWish() if wished is None else ModuleWish(wished, complete=True)
     choice = choose_modules(catalog, plan, currency, present, wish)
     if not isinstance(choice, ModuleChoice):
         raise InputRefused("modules", choice[0].detail)
-    return choice.modules
+    return choice
 
 
 def _direction(case: _Case, plan: Plan, subscription: ActiveSubscription) -> Direction:
     before = Choice(case.current, subscription.seats, frozenset(subscription.modules))
-    found = direction(case.catalog, before, Choice(plan, case.seats, frozenset(case.modules)))
+    found = direction(case.catalog, before, Choice(plan, case.seats, frozenset(case.choice.modules)))
     if found is Direction.UNCHANGED:
         raise InputRefused("plan", f"{plan.id} with {case.seats} seats and these modules is in force already")
     return found
 
 
 def _change(case: _Case, catalog: Catalog, plan: Plan, *discounts: Discount) -> Change:
-    items = catalog.items(plan, case.account.currency, case.seats, case.modules)
+    items = catalog.items(plan, case.account.currency, case.seats, case.choice.modules)
     if items is None:
         raise BrokenInvariant(f"{plan.id} and its modules lost their price in {case.account.currency}")
     return Change(case.at, items, discounts, plan.mode, catalog.cycle(case.current, plan))
@@ -210,7 +213,7 @@ def _annual(case: _Case, plan: Plan) -> _Annual | str:
         return f"{twin.id} is not sold in {case.account.country} on {case.today}"
     if case.seats < twin.minimum_seats:
         return f"{twin.id} takes at least {twin.minimum_seats:,} seats"
-    if case.newest.items(twin, currency, case.seats, case.modules) is None:
+    if case.newest.items(twin, currency, case.seats, case.choice.modules) is None:
         return f"a module has no yearly price in {currency}"
     offers = case.newest.offers_for(twin, case.days_left)
     if offers:

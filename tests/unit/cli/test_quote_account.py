@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -27,10 +28,10 @@ NOON = int(datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp() * 1000)
 Run = Callable[..., tuple[int, str, str]]
 
 
-def known(*subscription_ids: str) -> KnownAccount:
-    """acc_204 with these subscriptions, each that of the import example."""
+def known(*subscription_ids: str, **changed: Any) -> KnownAccount:
+    """acc_204 with these subscriptions, each that of the import example; ``changed`` are fields of it."""
     decider = Decider()
-    opening = an_opening()
+    opening = an_opening(**changed)
     decider.decide(opening)
     state = decider.state(opening)
     assert isinstance(state.account, OpenAccount)
@@ -94,6 +95,24 @@ def test_json_has_the_same_facts(run: Run) -> None:
     assert [("annual", "now"), ("annual", "at_renewal"), ("now", "at_renewal")] == [
         (pair["way"], pair["against"]) for pair in facts["break_even"]
     ]
+
+
+def test_modules_are_priced_as_an_order_with_them_would_be(run: Run) -> None:
+    """All modules afterwards, each with lines of its own; what the new plan includes is told of."""
+    there = known("sub_88", modules=("sso-pack",), invoiced=None)
+    both = ("--module", "sso-pack", "--module", "audit-pack")
+    _, out, _ = run(there, "--account", "acc_204", "--to", "business-month", *both, "--json")
+    facts = json.loads(out)
+    assert (["sso-pack"], ["audit-pack", "sso-pack"]) == (
+        facts["current"]["modules"],
+        facts["target"]["modules"],
+    )
+    charged = [ln["item"] for ln in facts["ways"]["now"]["quote"]["lines"] if ln["kind"] == "charge"]
+    assert ["audit-pack", "base"] == charged
+
+    _, out, _ = run(there, "--account", "acc_204", "--to", "enterprise-year", "--seats", "60")
+    assert "Team, monthly, 12 seats, sso-pack → Enterprise, yearly, 60 seats" in out
+    assert "sso-pack is part of enterprise-year: The new plan includes this module" in out
 
 
 def test_a_missing_annual_way_is_explained(run: Run) -> None:

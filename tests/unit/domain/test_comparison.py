@@ -113,8 +113,9 @@ def test_seats_and_modules_stay_unless_they_are_named() -> None:
         for wish in (Wish("business-month"), Wish("business-month", modules=()))
     )
 
-    assert (12, ("sso",)) == (kept.seats, kept.modules)
-    assert () == emptied.modules
+    assert (12, ("sso",)) == (kept.seats, kept.choice.modules)
+    assert ["gone is not in catalog c1"] == [note.detail for note in kept.choice.notes]
+    assert () == emptied.choice.modules
 
 
 def test_an_overdue_subscription_is_priced_in_the_period_that_is_in_force() -> None:
