@@ -18,6 +18,7 @@ from streams.reading.intent import NOW, Arrival, Intent, reference_of_content
 from streams.reading.refusal import Code, Refused
 
 MAX_ITEMS = 500
+ONE = 1
 
 _POLYMORPHIC = ("@type", "@baseType", "@schemaLocation")
 _REFERRED = ("href", "name", "@referredType", *_POLYMORPHIC)
@@ -120,7 +121,10 @@ CONTRACT = Contract(ProductOrder, reference="externalId")
 
 
 class Line(Struct, frozen=True, gc=False):
-    """What one item asks for. ``plan`` and ``seats`` of a ``modify``, ``module`` of an ``add``."""
+    """What one item asks for. ``plan`` and ``seats`` of a ``modify``, ``module`` of an ``add``.
+
+    ``is_several``: the module is wanted more than once; it goes with all seats, or is there once.
+    """
 
     index: int
     action: str
@@ -129,6 +133,7 @@ class Line(Struct, frozen=True, gc=False):
     plan: str | None
     seats: int | None
     module: str | None
+    is_several: bool
 
     def path(self, field: str) -> str:
         """The payload path of a field of the item."""
@@ -151,7 +156,8 @@ def intents(document: Document[ProductOrder], arrival: Arrival) -> tuple[Intent,
         plan = _agreed(lines, "productOffering.id", _PLAN)
         seats = _agreed(lines, "quantity", _SEATS)
         unavailable = (*not_yet, *_not_yet_in(lines, raw))
-        if plan is None and seats is None and not unavailable:
+        modules = tuple(sorted({line.module for line in lines if line.module is not None}))
+        if plan is None and seats is None and not modules and not unavailable:
             raise Refused(Code.NOTHING_ORDERED, f"productOrderItem[{lines[0].index}]")
         account = _agreed(lines, "billingAccount.id", _ACCOUNT)
         subscription = lines[0].subscription
@@ -164,7 +170,7 @@ def intents(document: Document[ProductOrder], arrival: Arrival) -> tuple[Intent,
             False,
             plan,
             seats,
-            tuple(sorted({line.module for line in lines if line.module is not None})),
+            modules,
             effective,
             None,
             None,
@@ -192,7 +198,9 @@ _ACCOUNT = attrgetter("account")
 def _line(index: int, item: Item, order: ProductOrder, arrival: Arrival) -> Line:
     account = item.billing_account or order.billing_account or None
     offering = item.product_offering.id if item.product_offering else None
-    modifies = item.action == "modify"
+    modifies, adds = item.action == "modify", item.action == "add"
+    if adds and offering is None:
+        raise Refused(Code.MISSING_FIELD, f"productOrderItem[{index}].productOffering.id")
     return Line(
         index,
         item.action,
@@ -200,7 +208,8 @@ def _line(index: int, item: Item, order: ProductOrder, arrival: Arrival) -> Line
         (item.product.id or None) if item.product else None,
         arrival.plans[offering] if modifies and offering is not None else None,
         item.quantity if modifies and item.quantity is not UNSET else None,
-        offering if item.action == "add" else None,
+        offering if adds else None,
+        adds and item.quantity not in (UNSET, None, ONE),
     )
 
 
@@ -261,8 +270,10 @@ def _not_yet(raw: Mapping[str, Any] | None, effective: str) -> tuple[str, ...]:
 
 def _not_yet_in(lines: Sequence[Line], raw: Mapping[str, Any] | None) -> Iterator[str]:
     for line in lines:
-        if line.action != "modify":
+        if line.action == "delete":
             yield line.path("action")
+        if line.is_several:
+            yield line.path("quantity")
         if raw is not None:
             item = raw["productOrderItem"][line.index]
             yield from (line.path(name) for name in Item.unavailable if item.get(name))

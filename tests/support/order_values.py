@@ -66,7 +66,7 @@ def plan(plan_id: str, tier: str, interval: Interval, per_seat: int, **other: An
 
 
 def module(module_id: str, tiers: str, price: Price, *intervals: Interval, excludes: str = "") -> Module:
-    """A module for ``tiers`` at ``price`` in euros, with the feature of its own name."""
+    """A module for ``tiers`` at ``price`` in euros; its feature and the partner's offering have its name."""
     return Module(
         module_id,
         module_id,
@@ -74,6 +74,7 @@ def module(module_id: str, tiers: str, price: Price, *intervals: Interval, exclu
         frozenset(tiers.split()),
         {interval: {"EUR": price} for interval in intervals},
         frozenset(excludes.split()),
+        {"partner": (f"OFF-{module_id.removesuffix('-pack').upper()}",)},
     )
 
 
@@ -109,7 +110,7 @@ CATALOG = Catalog(
             plan("business-us", "business", MONTH, 9_900, countries=frozenset({"US"})),
             plan("business-old", "business", MONTH, 9_900, sellable_to=date(2026, 11, 23)),
             plan("business-usd", "business", MONTH, 9_900, prices={"USD": Price(0, 9_900)}),
-            plan("enterprise-year", "enterprise", YEAR, 250_000),
+            plan("enterprise-year", "enterprise", YEAR, 250_000, features=("enterprise", "sso")),
         )
     },
     {

@@ -144,7 +144,7 @@ def _intent(intent: Intent, catalog: Catalog) -> dict[str, Any]:
     ]
     if intent.plan is not None and catalog.plan(intent.plan) is None:
         rejections.append({"code": "PLAN_UNKNOWN", "field": None})
-    if any(module not in catalog.modules for module in intent.modules):
+    if any(catalog.module_for_alias(intent.channel, module) is None for module in intent.modules):
         rejections.append({"code": "MODULE_UNKNOWN", "field": None})
     return {
         "reference": intent.reference,

@@ -5,7 +5,7 @@ It arrives validated from the edge; its ``version`` is named by every price and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
@@ -22,6 +22,7 @@ DAYS_PER_MONTH = Fraction(146_097, 4_800)
 MONTHS_PER_YEAR = 12
 
 Named = TypeVar("Named")
+Sold = TypeVar("Sold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Module:
     tiers: frozenset[str]
     prices: Mapping[Interval, Mapping[str, Price]]
     excludes: frozenset[str] = frozenset()
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def price(self, interval: Interval, currency: str) -> Price | None:
         """What it costs beside a plan of that interval; None where it is not sold so."""
@@ -118,6 +120,7 @@ class Catalog:
     _plans_by_case: Mapping[str, Plan | None] = field(init=False, repr=False, compare=False)
     _aliases: Mapping[tuple[str, str], Plan] = field(init=False, repr=False, compare=False)
     _aliases_by_case: Mapping[tuple[str, str], Plan | None] = field(init=False, repr=False, compare=False)
+    _module_names: Mapping[tuple[str, str], Module | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         aliases = {
@@ -132,6 +135,7 @@ class Catalog:
         object.__setattr__(self, "_plans_by_case", by_case)
         object.__setattr__(self, "_aliases", aliases)
         object.__setattr__(self, "_aliases_by_case", _unique(folded))
+        object.__setattr__(self, "_module_names", _unique(_module_names(self.modules.values())))
 
     def tier(self, name: str) -> Tier:
         """The tier of that name; a plan's tier always exists."""
@@ -148,6 +152,11 @@ class Catalog:
             or self._aliases_by_case.get((channel, external_id.casefold()))
             or self.plan(external_id)
         )
+
+    def module_for_alias(self, channel: str, external_id: str) -> Module | None:
+        """The module that a channel calls ``external_id``: its alias, else one of our ids, in any case."""
+        name = external_id.casefold()
+        return self._module_names.get((channel, name)) or self._module_names.get(("", name))
 
     def cycle(self, current: Plan, target: Plan) -> Cycle:
         """The cycle policy of this pair of plans."""
@@ -210,9 +219,17 @@ def months_in(interval: Interval) -> Fraction:
     return Fraction(interval.months) if interval.months else Fraction(interval.days, DAYS_PER_MONTH)
 
 
-def _unique(pairs: Iterable[tuple[Named, Plan]]) -> dict[Named, Plan | None]:
-    """Names to plans; a name that means two plans means none."""
-    found: dict[Named, Plan | None] = {}
-    for name, plan in pairs:
-        found[name] = plan if found.get(name, plan) is plan else None
+def _module_names(modules: Iterable[Module]) -> Iterator[tuple[tuple[str, str], Module]]:
+    for module in modules:
+        yield ("", module.id.casefold()), module
+        for channel, names in module.aliases.items():
+            for name in names:
+                yield (channel, name.casefold()), module
+
+
+def _unique(pairs: Iterable[tuple[Named, Sold]]) -> dict[Named, Sold | None]:
+    """Names to plans or modules; a name that means two of them means none."""
+    found: dict[Named, Sold | None] = {}
+    for name, sold in pairs:
+        found[name] = sold if found.get(name, sold) is sold else None
     return found

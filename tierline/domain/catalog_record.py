@@ -84,6 +84,7 @@ def _module_record(module: Module) -> Record:
         "tiers": sorted(module.tiers),
         "excludes": sorted(module.excludes),
         "prices": {str(interval): _prices_record(prices) for interval, prices in module.prices.items()},
+        "aliases": {channel: list(names) for channel, names in module.aliases.items()},
     }
 
 

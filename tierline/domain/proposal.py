@@ -147,7 +147,7 @@ def proposal_of(order: Asked) -> Proposal:
 
 
 def _choice(order: Asked, catalog: Catalog, plan: Plan) -> ModuleChoice | tuple[Reason, ...]:
-    wish = ModuleWish(order.request.modules, order.request.modules_complete)
+    wish = ModuleWish(_named_modules(order, catalog), order.request.modules_complete)
     return choose_modules(catalog, plan, order.account.currency, order.subscription.modules, wish)
 
 
@@ -190,15 +190,16 @@ def _has_the_modules(order: Asked) -> bool:
     request, present = order.request, frozenset(order.subscription.modules)
     if not request.modules:
         return not request.modules_complete or not present
-    wished = frozenset(request.modules) - _included_in_force(order)
+    catalog, plan = order.kept or order.catalog, _plan_in_force(order)
+    included = catalog.tier(plan.tier).includes if plan else frozenset[str]()
+    wished = included.union(_named_modules(order, catalog)) - included
     return wished == present if request.modules_complete else wished <= present
 
 
-def _included_in_force(order: Asked) -> frozenset[str]:
-    plan = _plan_in_force(order)
-    if plan is None:
-        return frozenset()
-    return (order.kept or order.catalog).tier(plan.tier).includes
+def _named_modules(order: Asked, catalog: Catalog) -> tuple[str, ...]:
+    """By our own ids; a word of the channel that the price book does not know stays as it is."""
+    found = {name: catalog.module_for_alias(order.command.channel, name) for name in order.request.modules}
+    return tuple(name if module is None else module.id for name, module in found.items())
 
 
 def _plan_in_force(order: Asked) -> Plan | None:

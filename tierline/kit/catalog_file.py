@@ -214,7 +214,7 @@ def _prices(reader: NodeReader, node: Node | None) -> dict[str, Price]:
 def _modules(reader: NodeReader, node: Node | None, lines: dict[str, Node]) -> dict[str, Module]:
     found: dict[str, Module] = {}
     for module_id, entry in (reader.entries(node, "modules") if node else {}).items():
-        required, optional = ("name", "features", "tiers", "prices"), ("excludes",)
+        required, optional = ("name", "features", "tiers", "prices"), ("excludes", "aliases")
         fields = reader.fields(entry, f"module {module_id}", required, optional)
         for name, value in {"": entry, **fields}.items():
             lines[f"modules.{module_id}.{name}"] = value
@@ -233,6 +233,7 @@ def _modules(reader: NodeReader, node: Node | None, lines: dict[str, Node]) -> d
             frozenset(reader.texts(fields.get("tiers"), "tiers")),
             by_interval,
             frozenset(reader.texts(fields.get("excludes"), "excludes")),
+            _aliases(reader, fields.get("aliases")),
         )
     return found
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from tierline.domain.catalog import Catalog, Plan
+from tierline.domain.catalog import Catalog, Module, Plan
 from tierline.domain.cycles import Cycle
 from tierline.domain.modes import Mode
 
@@ -19,8 +19,10 @@ def catalog_problems(catalog: Catalog) -> Iterator[Finding]:
         yield "", "a catalog needs at least one plan"
     for plan in catalog.plans.values():
         yield from _plan_problems(catalog, plan)
-    yield from _name_problems(catalog)
+    yield from _name_problems("plan", catalog.plans)
+    yield from _name_problems("module", catalog.modules)
     yield from _module_problems(catalog)
+    yield from _included_problems(catalog)
     for offer in catalog.offers:
         if not 0 < offer.percent <= 100:
             yield (
@@ -57,21 +59,21 @@ def _cycle_problem(current: Plan | None, plan: Plan, cycle: Cycle, current_id: s
     return None
 
 
-def _name_problems(catalog: Catalog) -> Iterator[Finding]:
-    """Plan ids differ in more than case; a channel's alias means one plan, whatever its case."""
+def _name_problems(kind: str, sold: Mapping[str, Plan] | Mapping[str, Module]) -> Iterator[Finding]:
+    """Ids of one kind differ in more than case; a channel's alias means one of them, whatever its case."""
     owners: dict[tuple[str, str], str] = {}
-    for plan in catalog.plans.values():
-        owner = owners.setdefault(("", plan.id.casefold()), plan.id)
-        if owner != plan.id:
-            yield f"plans.{plan.id}.", f"plan {plan.id} differs from {owner} only in case"
-    for plan in catalog.plans.values():
-        for channel, names in plan.aliases.items():
+    for one in sold:
+        owner = owners.setdefault(("", one.casefold()), one)
+        if owner != one:
+            yield f"{kind}s.{one}.", f"{kind} {one} differs from {owner} only in case"
+    for one, terms in sold.items():
+        for channel, names in terms.aliases.items():
             for name in names:
-                own_id = owners.get(("", name.casefold()), plan.id)
-                owner = owners.setdefault((channel, name.casefold()), plan.id)
-                if plan.id not in (own_id, owner) or own_id != owner:
-                    other = own_id if own_id != plan.id else owner
-                    yield f"plans.{plan.id}.aliases", f"alias {name} of {channel} already means {other}"
+                own_id = owners.get(("", name.casefold()), one)
+                owner = owners.setdefault((channel, name.casefold()), one)
+                if one not in (own_id, owner) or own_id != owner:
+                    other = own_id if own_id != one else owner
+                    yield f"{kind}s.{one}.aliases", f"alias {name} of {channel} already means {other}"
 
 
 def _module_problems(catalog: Catalog) -> Iterator[Finding]:
@@ -87,3 +89,13 @@ def _module_problems(catalog: Catalog) -> Iterator[Finding]:
     for tier in catalog.tiers:
         for unknown in sorted(tier.includes - catalog.modules.keys()):
             yield "", f"tier {tier.name} includes the unknown module {unknown!r}"
+
+
+def _included_problems(catalog: Catalog) -> Iterator[Finding]:
+    """A module that a tier includes ends with the change to it; what it gave must go on."""
+    includes = {tier.name: tier.includes for tier in catalog.tiers}
+    for plan in catalog.plans.values():
+        for module in sorted(includes.get(plan.tier, frozenset()) & catalog.modules.keys()):
+            for lacking in sorted(set(catalog.modules[module].features).difference(plan.features)):
+                reason = f"plan {plan.id} lacks {lacking} of {module}, which its tier includes"
+                yield f"plans.{plan.id}.features", reason

@@ -42,12 +42,14 @@ plans:
     prices:
       EUR: {flat_minor: 100, per_seat_minor: 10, included: 5}
     cycles: {team-month: restart}
+    features: [single-sign-on]
 modules:
   sso:
     name: SSO
     features: [single-sign-on]
     tiers: [team]
     prices: {1month: {EUR: {flat_minor: 300}}}
+    aliases: {partner: [OFF-SSO]}
 offers:
   early:
     plans: [business-month]
@@ -79,6 +81,7 @@ def test_a_small_catalog_is_read_completely() -> None:
     assert ("2024-01-01", None) == (str(team.sellable_from), team.sellable_to)
     assert Cycle.RESTART == catalog.cycle(team, business)
     assert ["sso"] == list(catalog.modules)
+    assert catalog.modules["sso"] is catalog.module_for_alias("partner", "off-sso")
     assert "25/2" == str(catalog.offers[0].percent)
 
 
@@ -110,11 +113,21 @@ def test_a_small_catalog_is_read_completely() -> None:
         ("c.yaml:22: a cycle must be one of keep_period", "team-month: restart", "team-month: stay"),
         ("c.yaml:22: coterm is reserved", "team-month: restart", "team-month: coterm"),
         ("c.yaml:22: the cycle from 'x' names an unknown plan", "team-month: restart", "x: restart"),
-        ("c.yaml:27: module sso names the unknown tier 'none'", "tiers: [team]", "tiers: [none]"),
-        ("c.yaml:28: '1moon' is not an interval", "{1month:", "{1moon:"),
-        ("c.yaml:31: offer early names the unknown plan 'nothing'", "[business-month]", "[nothing]"),
-        ("c.yaml:31: offer early gives 125 percent", "12.5", "125"),
-        ("c.yaml:33: within_days must be a whole number from 1 on", "within_days: 30", "within_days: 0"),
+        (
+            "c.yaml:23: plan business-month lacks single-sign-on of sso, which its tier includes",
+            "    features: [single-sign-on]\nmodules",
+            "    features: [boards]\nmodules",
+        ),
+        (
+            "c.yaml:31: alias off-sso of partner already means sso",
+            "offers:",
+            "  vox: {name: V, features: [v], tiers: [], prices: {}, aliases: {partner: [off-sso]}}\noffers:",
+        ),
+        ("c.yaml:28: module sso names the unknown tier 'none'", "tiers: [team]", "tiers: [none]"),
+        ("c.yaml:29: '1moon' is not an interval", "{1month:", "{1moon:"),
+        ("c.yaml:33: offer early names the unknown plan 'nothing'", "[business-month]", "[nothing]"),
+        ("c.yaml:33: offer early gives 125 percent", "12.5", "125"),
+        ("c.yaml:35: within_days must be a whole number from 1 on", "within_days: 30", "within_days: 0"),
         (
             "c.yaml:1: tier business includes the unknown module 'audit'",
             "includes: [sso]",
@@ -136,7 +149,7 @@ def test_a_small_catalog_is_read_completely() -> None:
             "tiers:\n  - name: team\n  - {name: business, includes: [sso]}",
             "tiers: two",
         ),
-        ("c.yaml:34: the catalog has no field 'extras'", "within_days: 30\n", "within_days: 30\nextras: 1\n"),
+        ("c.yaml:36: the catalog has no field 'extras'", "within_days: 30\n", "within_days: 30\nextras: 1\n"),
     ],
 )
 def test_a_broken_catalog_is_refused_with_line_and_reason(expected: str, line: str, replacement: str) -> None:
@@ -179,7 +192,7 @@ def test_all_problems_are_named_at_once_in_order_of_their_line() -> None:
     """One pass through the file is enough."""
     text = SMALL.replace("2900", "free").replace("within_days: 30", "within_days: soon")
 
-    assert ["c.yaml:11:", "c.yaml:33:"] == [found.split(" ")[0] for found in problems(text)]
+    assert ["c.yaml:11:", "c.yaml:35:"] == [found.split(" ")[0] for found in problems(text)]
 
 
 @pytest.mark.parametrize(
