@@ -17,8 +17,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 with venv found. Install it, or call: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q tierline streams schemas projections deadletter
 	@touch $@
 
 check: setup ## lint, format, types, import rules; changes nothing
@@ -57,10 +58,11 @@ up: setup ## start the local stack and the workers, in the foreground
 down: setup ## stop what `make up` started
 	@$(BIN)/tierline down
 
-bench: setup ## the benchmarks: normalizer, writer, quote, and the decider on real servers
+bench: setup ## the benchmarks: normalizer, writer, quote, offline commands, and the decider on real servers
 	$(BIN)/python -m benchmarks.normalizer_hot_path
 	$(BIN)/python -m benchmarks.avro_writer
 	$(BIN)/python -m benchmarks.quote_change
+	$(BIN)/python -m benchmarks.offline_start
 	$(BIN)/python -m benchmarks.decider
 
 lock: setup ## resolve pyproject.toml again into requirements.lock

@@ -39,9 +39,9 @@ from tierline.domain.commands import Command
 from tierline.domain.events import RecordedEvent
 from tierline.domain.state import account_stream, subscription_stream
 from tierline.kit.catalog_file import load_catalog
+from tierline.kit.data_folder import ROOT
 from tierline.kit.policy_file import load_policy
 from tierline.kit.records import Record
-from tierline.kit.settings import ROOT
 
 SCHEMA_ID = 7
 FRAME = frame_header(SCHEMA_ID)

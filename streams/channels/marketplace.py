@@ -18,9 +18,8 @@ from streams.reading.fields import Reference, Whole, Word, milliseconds_of
 from streams.reading.intent import NOW, Arrival, Intent
 from streams.reading.refusal import Code, Refused
 from tierline.domain.calendar import billing_date, month_of
-from tierline.domain.commands import ChangeStanding, RollPeriod
+from tierline.domain.commands import ENDED, GOOD, SUSPENDED, ChangeStanding, RollPeriod
 from tierline.domain.outcome import Skipped, SkipReason
-from tierline.domain.subscription import ENDED, GOOD, SUSPENDED
 
 CHANGE_PLAN = "ChangePlan"
 RENEW = "Renew"

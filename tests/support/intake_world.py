@@ -32,8 +32,8 @@ from streams.reading.intent import Intent, PlanNames
 from streams.transport import Batch
 from tests.support.channel_examples import PLANS
 from tests.support.memory_desk import MemoryDesk
+from tierline.kit.data_folder import ROOT
 from tierline.kit.records import Message, Record
-from tierline.kit.settings import ROOT
 from tierline.kit.telemetry import Metrics
 
 PORTAL = "orders.portal.v1"

@@ -13,13 +13,13 @@ from tierline.cli.options import Json
 if TYPE_CHECKING:
     from tierline.domain.catalog import Catalog, Plan, Price
 
-catalog_app = typer.Typer(help="Check, show, compare and publish the catalog.", no_args_is_help=True)
+app = typer.Typer(help="Check, show, compare and publish the catalog.", no_args_is_help=True)
 
 DEFAULT_FILE = Path("catalog/catalog.yaml")
 CatalogFile = Annotated[Path, typer.Option("--file", help="The catalog that is worked on.")]
 
 
-@catalog_app.command()
+@app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="A catalog file.")] = DEFAULT_FILE, as_json: Json = False
 ) -> None:
@@ -43,7 +43,7 @@ def check(
         typer.echo(f"{file}: {sizes}, {len(catalog.offers)} offers, no problems. Version {catalog.version}")
 
 
-@catalog_app.command()
+@app.command()
 def show(
     plan: Annotated[str | None, typer.Argument(help="One plan, by its id.")] = None,
     version: Annotated[str | None, typer.Option(help="A published version.")] = None,
@@ -71,7 +71,7 @@ def show(
         _print_plans(catalog, currency)
 
 
-@catalog_app.command()
+@app.command()
 def diff(
     before: Annotated[str, typer.Argument(help="A published version, or a catalog file.")],
     after: Annotated[str | None, typer.Argument(help="The same; the working file without one.")] = None,
@@ -93,7 +93,7 @@ def diff(
         typer.echo("no differences")
 
 
-@catalog_app.command()
+@app.command()
 def publish(file: CatalogFile = DEFAULT_FILE, as_json: Json = False) -> None:
     """Publish the catalog as an immutable version beside its file."""
     from tierline.cli.output import print_json

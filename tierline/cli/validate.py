@@ -35,8 +35,8 @@ def validate(
     from streams.reading.csv_contract import CsvContract
     from streams.reading.intent import PlanNames
     from tierline.kit.clock import SystemClock
+    from tierline.kit.data_folder import catalog_file
     from tierline.kit.records import Record
-    from tierline.kit.settings import load_settings
 
     row = CHANNELS.get(channel)
     if row is None:
@@ -44,7 +44,7 @@ def validate(
         raise typer.BadParameter(f"{channel!r} is no channel; there are {known}", param_hint="--channel")
     headers = headers_of(header)
     numbered, empty_rows = _values(row.contract, file, ndjson=ndjson)
-    catalog = _catalog(load_settings(data).catalog)
+    catalog = _catalog(catalog_file(data))
     plans, now_ms = PlanNames(catalog, channel), SystemClock().now_ms()
     unit = "row" if isinstance(row.contract, CsvContract) else "record"
     records = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tierline.domain.account_credit import used_by
+from tierline.domain.commands import GOOD
 from tierline.domain.events import (
     BillingScheduleAdjusted,
     CreditGranted,
@@ -14,7 +15,7 @@ from tierline.domain.events import (
     QuoteIssued,
     TierChanged,
 )
-from tierline.domain.subscription import GOOD, ActiveSubscription
+from tierline.domain.subscription import ActiveSubscription
 
 
 def completing_events(

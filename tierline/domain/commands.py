@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+GOOD = "good"
+SUSPENDED = "suspended"
+ENDED = "ended"
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

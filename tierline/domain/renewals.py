@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from tierline.domain.calendar import instant_of, zone_named
 from tierline.domain.claims import NewAttempt, Redelivery, ReferenceReused, Repeat
-from tierline.domain.commands import Command, RollPeriod
+from tierline.domain.commands import ENDED, Command, RollPeriod
 from tierline.domain.context import Context
 from tierline.domain.events import Event, PeriodInvoiced, PeriodRolled, Reason
 from tierline.domain.moments import instant_of_ms
@@ -22,7 +22,7 @@ from tierline.domain.reasons import ReasonCode
 from tierline.domain.rolling import Current, roll_until
 from tierline.domain.standing import ignored
 from tierline.domain.state import State, addressed
-from tierline.domain.subscription import ENDED, ActiveSubscription
+from tierline.domain.subscription import ActiveSubscription
 
 
 def decide_roll(state: State, command: Command, roll: RollPeriod, context: Context) -> tuple[Event, ...]:

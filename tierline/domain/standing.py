@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from tierline.domain.about import about
 from tierline.domain.account_credit import released_from
 from tierline.domain.claims import NewAttempt, Redelivery, ReferenceReused, Repeat
-from tierline.domain.commands import ChangeStanding, Command
+from tierline.domain.commands import ENDED, GOOD, SUSPENDED, ChangeStanding, Command
 from tierline.domain.context import Context
 from tierline.domain.events import (
     EntitlementsChanged,
@@ -34,9 +34,6 @@ from tierline.domain.moments import text_of_ms
 from tierline.domain.reasons import ReasonCode
 from tierline.domain.state import State, addressed
 from tierline.domain.subscription import (
-    ENDED,
-    GOOD,
-    SUSPENDED,
     ActiveSubscription,
     Authorized,
     AwaitingPayment,

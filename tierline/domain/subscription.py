@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from tierline.domain.commands import Contract, InvoicedRow
+from tierline.domain.commands import GOOD, Contract, InvoicedRow
 from tierline.domain.events import BilledItem, Limit, OrderReceived, QuoteIssued
-
-GOOD = "good"
-SUSPENDED = "suspended"
-ENDED = "ended"
 
 
 class PaymentStage(StrEnum):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from tierline.domain.billing import BASE_ITEM
+from tierline.domain.commands import SUSPENDED
 from tierline.domain.events import (
     BillingScheduleAdjusted,
     EntitlementsChanged,
@@ -42,7 +43,6 @@ from tierline.domain.reasons import ReasonCode
 from tierline.domain.schedule import schedule_invoiced, schedule_rolled
 from tierline.domain.subscription import (
     SETTLED_STAGES,
-    SUSPENDED,
     ActiveSubscription,
     Arriving,
     Authorized,

@@ -8,16 +8,13 @@ pointed at an existing server.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-ROOT = Path(__file__).resolve().parents[2]
-DEFAULT_DATA = Path(".tierline/default")
-CURRENT_POINTER = Path(".tierline/current")
+from tierline.kit.data_folder import DEFAULT_DATA, ROOT, SHIPPED_CATALOG, chosen_folder, written_settings
 
 
 class KafkaSettings(BaseModel):
@@ -78,7 +75,7 @@ class Settings(BaseSettings):
     payment: PaymentSettings = PaymentSettings()
     marketplace: MarketplaceSettings = MarketplaceSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
-    catalog: Path = ROOT / "catalog" / "catalog.yaml"
+    catalog: Path = SHIPPED_CATALOG
     policy: Path = ROOT / "policy" / "eligibility.yaml"
     breaker_policy: Path = ROOT / "policy" / "breaker.yaml"
     hold_policy: Path = ROOT / "policy" / "holds.yaml"
@@ -109,18 +106,5 @@ def load_settings(data: Path | None = None) -> Settings:
     Without ``data``: ``TIERLINE_DATA``, else the stack that ``tierline up`` started last
     (``.tierline/current``), else the defaults. The environment wins over what the stack wrote.
     """
-    folder = data or _folder_from_environment()
-    written: dict[str, Any] = {}
-    file = folder / "settings.json"
-    if file.exists():
-        written = json.loads(file.read_text())
-    return Settings(**written).model_copy(update={"data": folder})
-
-
-def _folder_from_environment() -> Path:
-    chosen = Settings().data
-    if chosen != DEFAULT_DATA:
-        return chosen
-    if CURRENT_POINTER.exists():
-        return Path(CURRENT_POINTER.read_text().strip())
-    return DEFAULT_DATA
+    folder = chosen_folder(data)
+    return Settings(**written_settings(folder)).model_copy(update={"data": folder})

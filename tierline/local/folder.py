@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
-from tierline.kit.settings import CURRENT_POINTER
+from tierline.kit.data_folder import CURRENT_POINTER
 from tierline.local.errors import StackError
 from tierline.local.process import ProcessRef
 

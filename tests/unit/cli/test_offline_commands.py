@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tierline.cli import main
+from tierline.cli.commands import COMMANDS, FILES
 
 ROOT = Path(__file__).parents[3]
 CATALOG = ROOT / "catalog" / "catalog.yaml"
@@ -299,11 +300,63 @@ def test_catalog_names_what_it_cannot_find(run: Run, tmp_path: Path) -> None:
     assert "is not YAML" in run("catalog", "publish", "--file", broken)[2]
 
 
-def test_offline_commands_load_nothing_that_only_servers_need() -> None:
-    """Settings and clients cost most of a second to load; an answer that needs none comes without them."""
-    heavy = ("pydantic", "psycopg", "confluent_kafka", "fastavro", "faust")
-    script = f"import sys, tierline.cli.commands; print([name for name in {heavy} if name in sys.modules])"
+SLOW = ("pydantic", "psycopg", "confluent_kafka", "fastavro", "faust", "alembic", "asyncio", "rich")
+PERIOD = ("--anchor", "31", "--start", "2024-01-31", "--interval", "1month", "--json")
+ORDER = "schemas/examples/portal/plan-by-alias.json"
 
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
-    assert "[]" == done.stdout.strip()
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("calendar", *PERIOD),
+        ("quote", "--scenario", "SCENARIO", "--json"),
+        ("catalog", "check"),
+        ("catalog", "show", "--json"),
+        ("catalog", "diff", "catalog/catalog.yaml"),
+        ("validate", "--channel", "portal", ORDER),
+    ],
+    ids=" ".join,
+)
+def test_an_offline_answer_waits_for_nothing_but_its_own(
+    scenario: Callable[..., Path], arguments: tuple[str, ...]
+) -> None:
+    """No other command, no settings, no client: each of them takes as long to load as the answer itself."""
+    given = [str(scenario()) if word == "SCENARIO" else word for word in arguments]
+    script = (
+        "import atexit, sys; from tierline.cli import main; "
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main()"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, *given], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+
+    loaded = set(done.stderr.split())
+    others = {f"tierline.cli.{FILES.get(name, name)}" for name in COMMANDS if name != given[0]}
+    assert set() == loaded & {*SLOW, *others}
+
+
+def test_help_tells_of_every_command(run: Run) -> None:
+    """Each with a sentence, in the order of the table, though only asking for it loads it."""
+    code, out, _ = run("--help")
+
+    told = [line.split(maxsplit=1) for line in out.partition("Commands:\n")[2].splitlines()]
+    assert 0 == code
+    assert [*COMMANDS] == [line[0] for line in told if len(line) == 2]
+
+
+def test_a_misspelt_command_is_guessed(run: Run) -> None:
+    """Used wrongly: exit code 2, with the one that was probably meant."""
+    code, _, err = run("calender")
+
+    assert 2 == code
+    assert "Did you mean 'calendar'?" in err
+
+
+@pytest.mark.parametrize("name", [*COMMANDS])
+def test_every_command_is_where_the_table_says(run: Run, name: str) -> None:
+    """Its help has the name it is called by, and it leads to an answer."""
+    code, out, _ = run(name, "-h")
+
+    assert 0 == code
+    assert out.startswith(f"Usage: tierline {name} ")

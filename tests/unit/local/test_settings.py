@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tierline.kit.settings import DEFAULT_DATA, Settings, load_settings
+from tierline.kit.data_folder import DEFAULT_DATA, catalog_file
+from tierline.kit.settings import Settings, load_settings
 
 
 @pytest.fixture
@@ -65,3 +66,17 @@ def test_a_misspelt_setting_is_refused(data: Path) -> None:
     (data / "settings.json").write_text('{"databaze_url": "postgresql://x"}')
     with pytest.raises(ValueError, match="databaze_url"):
         load_settings(data)
+
+
+@pytest.mark.parametrize("environment", ["", "elsewhere.yaml"])
+@pytest.mark.parametrize("written", ["{}", '{"catalog": "written.yaml"}'])
+def test_the_catalog_alone_is_that_of_the_settings(
+    data: Path, monkeypatch: pytest.MonkeyPatch, written: str, environment: str
+) -> None:
+    """Offline commands look only for this one, and find the same."""
+    (data / "settings.json").write_text(written)
+    if environment:
+        monkeypatch.setenv("TIERLINE_CATALOG", environment)
+    monkeypatch.setenv("TIERLINE_DATA", str(data))
+
+    assert load_settings().catalog == catalog_file() == catalog_file(data)
