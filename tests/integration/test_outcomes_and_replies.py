@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 SEED = 3
 PORTAL, PARTNER = (orders_topic(channel).name for channel in ("portal", "partner"))
 HOUR_MS = 3_600_000
-BY_INVOICE = ("done", "wrong", "nothing", "rolled", "asked", "pair-1", "pair-2")
+BY_INVOICE = ("done", "wrong", "nothing", "rolled", "asked", "pair-1", "pair-2", "equipped")
 BY_GATEWAY = ("paid", "declined", "twice", "contested", "changed", "late")
 
 
@@ -103,11 +103,16 @@ class Run:
         (reply,) = [reply for reply in self.answers(reference) if reply["outcome"] == outcome]
         return reply
 
-    def tier(self, name: str) -> tuple[str, int]:
-        """Plan and seats in force."""
+    def status(self, name: str) -> Mapping[str, Any]:
+        """What the read model says is in force."""
         with connect(self.settings.database_url, "test") as connection:
             status = tier_now(connection, subscription(name))
         assert status is not None
+        return status
+
+    def tier(self, name: str) -> tuple[str, int]:
+        """Plan and seats in force."""
+        status = self.status(name)
         return status["plan"], status["seats"]
 
 
@@ -135,6 +140,7 @@ class Story:
             portal("web-wrong", "wrong", plan="enterprise-year", seats=20),
             portal("web-nothing", "nothing", plan="no-such-plan", effective="next_cycle"),
             portal("web-rolled", "rolled"),
+            portal("web-module", "equipped", target={"modules": ["sso-pack"]}),
             portal("ask-yes", "asked", validate_only=True),
             portal("ask-no", "asked", plan="enterprise-year", seats=20, validate_only=True),
             portal("ask-nonsense", "asked", plan="no-such-plan", validate_only=True),
@@ -143,7 +149,7 @@ class Story:
             Message(PORTAL, b"k", b'{"reference": "web-cut'),
             partner("PO-pair", "pair-1", "pair-2"),
         )
-        self.wait_until("COMPLETED", "web-done", "PO-pair")
+        self.wait_until("COMPLETED", "web-done", "web-module", "PO-pair")
         self.wait_until("AWAITING_PAYMENT", *GATEWAY_ORDERS)
 
     def meetings(self) -> None:
@@ -153,6 +159,7 @@ class Story:
             portal("web-second", "changed", seats=35),
             portal("web-done", "done", seats=50),
             portal("web-same", "done"),
+            portal("web-included", "equipped", plan="enterprise-year", seats=60),
             partner("PO-rival", "contested"),
         )
         self.bench.publish(self._authorized("web-late"))
@@ -160,6 +167,7 @@ class Story:
         self.wait_until("CAPTURING", "web-late")
         self.bench.publish(portal("web-later", "late", seats=60))
         self.wait_until("REJECTED", "web-later", "PO-rival", "PO-stale")
+        self.wait_until("COMPLETED", "web-included")
         self.wait_until("AWAITING_PAYMENT", "web-second")
 
     def after_payment(self) -> None:
@@ -229,6 +237,8 @@ class Story:
         if name == "wrong":
             soon = (today + timedelta(days=70)).isoformat()
             line |= {"standing": "arrears", "contract": {"start": "2025-01-01", "end": soon}}
+        if name == "equipped":
+            line |= {"modules": [], "invoiced": None}
         if name == "rolled":
             end = date.fromisoformat(line["period"]["start"])
             start = (end - timedelta(days=2)).replace(day=1)
@@ -309,6 +319,8 @@ ANSWERS: dict[str | None, Counter[tuple[str, bool]]] = {
     "web-later": Counter({("rejected", False): 1}),
     "web-same": Counter({("completed", False): 1}),
     "PO-stale": Counter({("rejected", False): 1}),
+    "web-module": Counter({("completed", False): 1}),
+    "web-included": Counter({("completed", False): 1}),
     "web-wrong": Counter({("rejected", False): 1}),
     "web-nothing": Counter({("rejected", False): 1}),
     "web-rolled": Counter({("completed", False): 1}),
@@ -391,6 +403,8 @@ def test_the_read_model_shows_how_each_order_ended(run: Run, reference: str, sta
         ("web-unknown", "dead", {"UNKNOWN_REFERENCE"}),
         ("web-empty", "dead", {"MISSING_FIELD"}),
         ("web-done", "completed", set()),
+        ("web-module", "completed", set()),
+        ("web-included", "completed", {"MODULE_INCLUDED"}),
         ("web-paid", "completed", set()),
     ],
 )
@@ -496,6 +510,20 @@ def test_the_superseding_order_is_in_force(run: Run) -> None:
     """And the superseded one says by whom."""
     assert ("business-year", 35) == run.tier("changed")
     assert run.order("web-second")["order_id"] == run.order("web-first")["superseded_by"]
+
+
+def test_a_module_is_on_until_the_tier_includes_it(run: Run) -> None:
+    """As an item of its own in the history, then as part of the plan; its feature stays throughout."""
+    now = run.status("equipped")
+    assert ("enterprise-year", []) == (now["plan"], now["modules"])
+    assert "single-sign-on" in now["features"]
+    with connect(run.settings.database_url, "test") as connection:
+        history = connection.execute(
+            "SELECT modules, 'single-sign-on' = ANY(features) FROM read.tier_history"
+            " WHERE subscription_id = %s ORDER BY position",
+            (subscription("equipped"),),
+        ).fetchall()
+    assert [([], False), (["sso-pack"], True), ([], True)] == history
 
 
 def test_a_question_makes_no_order(run: Run) -> None:

@@ -5,7 +5,7 @@ It arrives validated from the edge; its ``version`` is named by every price and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
@@ -182,8 +182,10 @@ class Catalog:
             items.append(Item(module_id, module_id, plan.interval, quantity, price.of(seats)))
         return tuple(items)
 
-    def features(self, plan: Plan, modules: Iterable[str]) -> tuple[str, ...]:
+    def features(self, plan: Plan, modules: Sequence[str]) -> tuple[str, ...]:
         """What the plan gives, then what its modules add to it."""
+        if not modules:
+            return plan.features
         added = (feature for module in sorted(modules) for feature in self.modules[module].features)
         return tuple(dict.fromkeys((*plan.features, *added)))
 

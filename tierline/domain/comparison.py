@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -178,7 +178,7 @@ def _seats(plan: Plan, seats: int) -> int:
 
 
 def _choice(
-    catalog: Catalog, plan: Plan, currency: str, wished: tuple[str, ...] | None, present: Iterable[str]
+    catalog: Catalog, plan: Plan, currency: str, wished: tuple[str, ...] | None, present: Sequence[str]
 ) -> ModuleChoice:
     """The modules that an order would lead to; what the plan includes is no item of its own."""
     wish = ModuleWish() if wished is None else ModuleWish(wished, complete=True)

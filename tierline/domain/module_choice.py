@@ -6,7 +6,7 @@ force and not named stays where it fits; where it does not, it ends, and a note 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tierline.domain.catalog import Catalog, Plan
@@ -22,6 +22,10 @@ class ModuleChoice:
     notes: tuple[Reason, ...] = ()
 
 
+# Most subscriptions have none, and most orders name none.
+NO_MODULES = ModuleChoice(())
+
+
 @dataclass(frozen=True, slots=True)
 class ModuleWish:
     """``named`` are all that shall be in force where it is ``complete``, else they join those that are."""
@@ -31,9 +35,11 @@ class ModuleWish:
 
 
 def choose_modules(
-    catalog: Catalog, plan: Plan, currency: str, present: Iterable[str], wish: ModuleWish
+    catalog: Catalog, plan: Plan, currency: str, present: Sequence[str], wish: ModuleWish
 ) -> ModuleChoice | tuple[Reason, ...]:
     """The modules beside ``plan`` by this price book, or every reason why there is no such choice."""
+    if not wish.named and not present:
+        return NO_MODULES
     named = sorted(set(wish.named))
     included = catalog.tier(plan.tier).includes
     kept = () if wish.complete else tuple(sorted(set(present).difference(named)))

@@ -125,6 +125,7 @@ def _order_step(orders: Rows, event: TopicEvent) -> None:
             "source_ref": envelope["source_ref"],
             "plan": body["plan"],
             "seats": body["seats"],
+            "modules": sorted(body["modules"]),
             "received_at": envelope["received_at"],
             "decide_by": envelope.get("decide_by"),
             "origin_topic": envelope["origin"]["topic"],

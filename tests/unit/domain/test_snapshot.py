@@ -28,6 +28,10 @@ STORIES: dict[str, tuple[Command, ...]] = {
     "on hold": (an_opening(), HELD),
     "awaiting payment and on hold": (an_opening(payment="gateway"), ORDER, HELD),
     "capturing": (an_opening(payment="gateway"), ORDER, a_result(ORDER, "authorized", 1_411_586)),
+    "awaiting payment for a plan that ends a module": (
+        an_opening(payment="gateway", modules=("chat-pack",), invoiced=None, contract=None),
+        an_order(plan="business-month"),
+    ),
     "superseded": (an_opening(payment="gateway"), ORDER, an_order("PO-3", offset=3, received_at=NOON + 1)),
     "failed": (an_opening(payment="gateway"), ORDER, a_result(ORDER, "declined", 0)),
 }

@@ -30,7 +30,7 @@ BILLED = {
     "next_billing_minor": 100,
     "items": [{"id": "base"}, {"id": "sso-pack"}],
 }
-RECEIVED = {"plan": "business-year", "seats": 15}
+RECEIVED = {"plan": "business-year", "seats": 15, "modules": ["sso-pack"]}
 COMPLETED = {"charged_minor": 1420866}
 
 
@@ -112,6 +112,7 @@ ORDER: dict[str, Any] = {
     "source_ref": "PO-7781",
     "plan": "business-year",
     "seats": 15,
+    "modules": ["sso-pack"],
     "decide_by": None,
     "received_at": 900,
     "origin_topic": "orders.partner.v1",
