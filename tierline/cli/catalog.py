@@ -11,7 +11,7 @@ from tierline.cli.errors import CommandError
 from tierline.cli.options import Json
 
 if TYPE_CHECKING:
-    from tierline.domain.catalog import Catalog, Plan, Price
+    from tierline.domain.catalog import Catalog, Module, Plan, Price
 
 app = typer.Typer(help="Check, show, compare and publish the catalog.", no_args_is_help=True)
 
@@ -145,12 +145,28 @@ def _print_plans(catalog: Catalog, currency: str) -> None:
         ),
     )
     for module in catalog.modules.values():
-        console().print(f"module {module.id}: {module.name}, for {', '.join(sorted(module.tiers))}")
+        console().print(_module_text(catalog, module, currency))
     for offer in catalog.offers:
         plans = ", ".join(sorted(offer.plans))
         window = f"within {offer.within_days} days of renewal"
         console().print(f"offer {offer.id}: {offer.percent} % off {plans} {window}")
     console().print(f"version {catalog.version}")
+
+
+def _module_text(catalog: Catalog, module: Module, currency: str) -> str:
+    included = [tier.name for tier in catalog.tiers if module.id in tier.includes]
+    prices = ", ".join(
+        f"{_price_text(by_currency[currency], currency)} for {interval}"
+        for interval, by_currency in module.prices.items()
+        if currency in by_currency
+    )
+    parts = [
+        f"module {module.id}: {module.name}, for {', '.join(sorted(module.tiers))}",
+        f"included in {', '.join(included)}" if included else "",
+        f"not with {', '.join(sorted(module.excludes))}" if module.excludes else "",
+        prices or "not sold",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def _plan_text(plan: Plan) -> str:

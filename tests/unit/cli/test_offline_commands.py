@@ -262,6 +262,8 @@ def test_catalog_show_lists_plans_or_one_of_them(run: Run) -> None:
     assert "business-year" in run("catalog", "show", "--file", CATALOG)[1]
     assert "€29.00 a seat" in run("catalog", "show", "TEAM-month", "--file", CATALOG)[1]
     assert "not sold" in run("catalog", "show", "--file", CATALOG, "--currency", "KWD")[1]
+    module = "sso-pack: Single sign-on, for business, team; included in enterprise; €3.00 a seat for 1month"
+    assert module in " ".join(run("catalog", "show", "--file", CATALOG)[1].split())
     assert (
         "team-month" == json.loads(run("catalog", "show", "Team-Month", "--file", CATALOG, "--json")[1])["id"]
     )
