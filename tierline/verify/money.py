@@ -24,6 +24,7 @@ def judge_money(settled: Settled) -> list[Finding]:
         credit_is_spent_once(settled),
         periods_follow_and_are_invoiced_once(settled),
         no_more_is_credited_than_was_invoiced(settled),
+        nothing_but_the_quote_is_charged_and_billed(settled),
     ]
 
 
@@ -170,6 +171,50 @@ def _covers(span: Row, moment: str) -> bool:
         texts = span["start"][:_DAY], moment[:_DAY], span["end"][:_DAY]
     start, at, end = texts
     return bool(start <= at < end)
+
+
+def nothing_but_the_quote_is_charged_and_billed(settled: Settled) -> Finding:
+    """A quote is the sum of its lines; what completes the order has its items, period and amounts."""
+
+    def offences() -> Iterator[str]:
+        quotes: dict[str, Mapping[str, Any]] = {}
+        for event in _in_order(settled):
+            envelope, body = event.envelope, event.envelope["body"]
+            order, kind = envelope["order_id"], envelope["type"]
+            if kind == "QuoteIssued":
+                quotes |= {} if order is None else {order: body}
+                problems = _unlike_its_lines(body)
+            elif kind == "BillingScheduleAdjusted" and order in quotes:
+                problems = _unlike_its_quote(body, quotes[order], _BILLED)
+            elif kind == "OrderCompleted" and body["reason"] is None:
+                charged = {"due_minor": body["charged_minor"]}
+                problems = _unlike_its_quote(charged, quotes.get(order, {}), ("due_minor",))
+            else:
+                continue
+            for problem in problems:
+                yield f"{event.place}: {envelope['subscription_id']} {problem}"
+
+    checked = sum(event.envelope["type"] in _QUOTED for event in _in_order(settled))
+    return finding("nothing but the quote is charged and billed", checked, offences())
+
+
+_QUOTED = frozenset({"QuoteIssued", "BillingScheduleAdjusted", "OrderCompleted"})
+_BILLED = ("items", "period_start", "period_end", "next_billing_date", "next_billing_minor")
+
+
+def _unlike_its_lines(quote: Row) -> Iterator[str]:
+    lines = sum(line["amount_minor"] for line in quote["lines"])
+    if quote["net_minor"] != lines:
+        yield f"quote {quote['quote_id']}: net {quote['net_minor']}, its lines make {lines}"
+    paid = quote["due_minor"] + quote["credit_used_minor"] + quote["carried_minor"]
+    if paid != max(0, lines):
+        yield f"quote {quote['quote_id']}: due, credit and carried make {paid}, its lines {lines}"
+
+
+def _unlike_its_quote(told: Row, quote: Row, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if told[name] != quote.get(name):
+            yield f"has {name} {told[name]}, quoted was {quote.get(name)}"
 
 
 def _in_order(settled: Settled) -> Iterable[TopicEvent]:

@@ -51,6 +51,36 @@ def row(minor: int, quantity: int, *given_back: tuple[str, str, int, int]) -> di
     return {"item": "base", "amount_minor": minor, "quantity": quantity, "credits": spans}
 
 
+def quoted(net: int, *amounts: int, order: str | None = "a", due: int = 0, **body: int) -> Step:
+    """A quote with lines of these amounts, for one module beside the plan."""
+    facts = {
+        "quote_id": "q-1",
+        "lines": [{"amount_minor": amount} for amount in amounts],
+        "net_minor": net,
+        "due_minor": due,
+        "credit_used_minor": 0,
+        "carried_minor": 0,
+    }
+    return ("QuoteIssued", order, facts | BILLED | body)
+
+
+def billed(**body: Any) -> Step:
+    """The schedule that the quote promised, but for ``body``."""
+    return ("BillingScheduleAdjusted", "a", BILLED | {"invoiced": []} | body)
+
+
+def completed(charged_minor: int, reason: str | None = None) -> Step:
+    """The end of the order."""
+    return ("OrderCompleted", "a", {"charged_minor": charged_minor, "reason": reason})
+
+
+BILLED = {
+    "items": [{"id": "base"}, {"id": "sso-pack"}],
+    "period_start": "2026-11-01",
+    "period_end": "2026-12-01",
+    "next_billing_date": "2026-12-01",
+    "next_billing_minor": 400,
+}
 OPENED = period("SubscriptionOpened", "2026-11-01", "2026-12-01", row(300, 3))
 ROLLED = period("PeriodRolled", "2026-12-01", "2027-01-01")
 INVOICED = period("PeriodInvoiced", "2026-12-01", "2027-01-01", row(300, 3), amount_minor=300)
@@ -76,8 +106,19 @@ INVOICED = period("PeriodInvoiced", "2026-12-01", "2027-01-01", row(300, 3), amo
                 row(300, 3, ("2026-11-11T09:00:00+00:00", "2026-11-21", 3, 100), ("2026-11-21", "x", 3, 1)),
             ),
         ),
+        (quoted(70, 100, -30, due=50, credit_used_minor=20), billed(), completed(50)),
+        (quoted(-30, -30, order=None),),
+        (completed(0, "ALREADY_IN_FORCE"),),
     ],
-    ids=["used", "released and used by another", "rolled", "credited side by side"],
+    ids=[
+        "used",
+        "released and used by another",
+        "rolled",
+        "credited side by side",
+        "charged as quoted",
+        "a question, credit left over",
+        "in force",
+    ],
 )
 def test_what_keeps_its_promise_is_clean(steps: tuple[Step, ...]) -> None:
     """Nothing is found."""
@@ -129,6 +170,14 @@ def test_what_keeps_its_promise_is_clean(steps: tuple[Step, ...]) -> None:
             ),
             "quantity 4 credited at 2026-11-08, 3 was invoiced",
         ),
+        ((quoted(71, 100, -30, due=70),), "quote q-1: net 71, its lines make 70"),
+        ((quoted(70, 100, -30, due=69),), "quote q-1: due, credit and carried make 69, its lines 70"),
+        (
+            (quoted(-30, -30), billed(items=[{"id": "base"}])),
+            "has items [{'id': 'base'}], quoted was [{'id': 'base'}, {'id': 'sso-pack'}]",
+        ),
+        ((quoted(70, 70, due=70), completed(71)), "has due_minor 71, quoted was 70"),
+        ((completed(1),), "has due_minor 1, quoted was None"),
     ],
 )
 def test_what_breaks_a_promise_is_named(steps: tuple[Step, ...], said: str) -> None:
