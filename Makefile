@@ -4,6 +4,7 @@ BIN  := $(VENV)/bin
 MUTANTS := .venv-mutants
 PYTHON ?= $(shell for p in /usr/bin/python3 python3; do $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PYTEST_WORKERS ?= 2
+MONEY_PROPERTIES := $(addprefix tests/unit/domain/test_,proration_properties.py billing_record.py calendar.py discounts.py money.py scenario.py settlement.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check fix test test-long mutants demo up down bench lock clean
@@ -36,7 +37,7 @@ test: setup ## all tests, on real Kafka, registry and PostgreSQL
 	$(BIN)/pytest --stack -n $(PYTEST_WORKERS) --dist worksteal $(ARGS)
 
 test-long: setup ## the properties of the money core with 10,000 examples each; takes an hour
-	$(BIN)/pytest -q -n $(PYTEST_WORKERS) --hypothesis-profile long tests/unit/domain/test_proration_properties.py $(ARGS)
+	$(BIN)/pytest -q -n $(PYTEST_WORKERS) --dist worksteal --hypothesis-profile long --timeout 3600 -m hypothesis $(MONEY_PROPERTIES) $(ARGS)
 
 # In an environment of its own: mutmut wants a newer click than the lock has.
 mutants: $(MUTANTS)/.ready ## break the money core in 1,600 ways and see the tests fail; ten minutes alone on two cores

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from tests.support.billing import amount, percent
-from tierline.domain.billing import AccountTerms, BillingState, Change, InvoicedRow, Item
+from tierline.domain.billing import AccountTerms, BillingState, Change, CreditedSpan, InvoicedRow, Item
 from tierline.domain.calendar import Interval, Moment, Period, billing_date, instant_of, month_of, shift
 from tierline.domain.cycles import Cycle
 from tierline.domain.modes import Mode
@@ -94,14 +94,33 @@ def items_of(draw: st.DrawFn, interval: Interval) -> tuple[Item, ...]:
 
 @st.composite
 def rows_of(draw: st.DrawFn, period: Period, items: tuple[Item, ...]) -> tuple[InvoicedRow, ...] | None:
-    """Unknown, unbilled, or one row per item over the period with some goodwill."""
+    """Unknown, unbilled, or one row per item over the period with some goodwill, a part of it credited."""
     if draw(st.booleans()):
         return draw(st.sampled_from([None, ()]))
     return tuple(
         InvoicedRow(
-            item.id, period.start, period.end, item.quantity, item.list_minor, draw(st.integers(0, 50))
+            item.id,
+            period.start,
+            period.end,
+            item.quantity,
+            item.list_minor,
+            draw(st.integers(0, 50)),
+            draw(credits_of(period, item)),
         )
         for item in items
+    )
+
+
+@st.composite
+def credits_of(draw: st.DrawFn, period: Period, item: Item) -> tuple[CreditedSpan, ...]:
+    """Nothing, or some of the quantity for some days of the period, which may leave a hole."""
+    if draw(st.booleans()):
+        return ()
+    length = (instant_of(period.end, UTC_ZONE) - instant_of(period.start, UTC_ZONE)).days
+    first, last = sorted((draw(st.integers(0, length - 1)), draw(st.integers(0, length - 1))))
+    start, end = (period.start + timedelta(days=day) for day in (first, last + 1))
+    return (
+        CreditedSpan(start, end, draw(st.integers(1, item.quantity)), draw(st.integers(0, item.list_minor))),
     )
 
 

@@ -92,7 +92,7 @@ def quote(
 
 
 def _quote_scenario(scenario: Path, locale: str, *, as_json: bool) -> None:
-    from tierline.cli.output import console, print_json
+    from tierline.cli.output import print_drawn, print_json
     from tierline.domain.billing_record import quote_record
     from tierline.domain.calendar import zone_named
     from tierline.domain.refusal import InputRefused
@@ -116,7 +116,7 @@ def _quote_scenario(scenario: Path, locale: str, *, as_json: bool) -> None:
     except LocaleUnknown as unknown:
         raise typer.BadParameter(str(unknown), param_hint="--locale") from None
     for table in tables:
-        console().print(table)
+        print_drawn(table)
 
 
 def _quote_account(
@@ -129,7 +129,7 @@ def _quote_account(
     *,
     as_json: bool,
 ) -> None:
-    from tierline.cli.output import console, print_json
+    from tierline.cli.output import print_drawn, print_json
     from tierline.cli.totals_table import comparison_record, comparison_view
     from tierline.domain.totals import Way
     from tierline.kit.money_text import LocaleUnknown
@@ -144,7 +144,7 @@ def _quote_account(
     except LocaleUnknown as unknown:
         raise typer.BadParameter(str(unknown), param_hint="--locale") from None
     for part in parts:
-        console().print(part)
+        print_drawn(part)
 
 
 def _compared(account_id: str, subscription_id: str | None, wish: Wish, data: Path | None) -> Comparison:

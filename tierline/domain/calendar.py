@@ -199,7 +199,7 @@ def periods(anchor: int | Moment, start: Moment, interval: Interval, zone: ZoneI
 def _periods_by_day(billing_day: int, start: Moment, interval: Interval, zone: ZoneInfo) -> Iterator[Period]:
     if interval.days:
         raise InputRefused(
-            "anchor", f"a day of the month cannot anchor {interval}; give the instant it counts from"
+            "anchor", f"a day of the month cannot anchor {interval}; give the date or instant it counts from"
         )
     opening = instant_of(start, zone)
     first = first_billing_date(local_date(start, zone), billing_day)

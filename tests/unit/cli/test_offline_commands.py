@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tierline.cli import main
-from tierline.cli.commands import COMMANDS, FILES
 
 ROOT = Path(__file__).parents[3]
 CATALOG = ROOT / "catalog" / "catalog.yaml"
-SCENARIO = {
+SCENARIO: dict[str, Any] = {
     "account": {"time_zone": "Europe/Berlin", "currency": "EUR"},
     "subscription": {
         "billing_day": 1,
@@ -75,6 +74,7 @@ def test_quote_prints_a_table_for_people(run: Run, scenario: Callable[..., Path]
     code, out, _ = run("quote", "--scenario", scenario(cycle="keep_billing_day"), "--table", "--locale", "de")
 
     assert 0 == code
+    assert [line.rstrip() for line in out.splitlines()] == out.splitlines()
     assert "20/31 days of 37,50\xa0€" in out
     assert "354/365 days of 900,00\xa0€" in out
     assert ["due", "now", "848,69", "€"] == next(line for line in out.splitlines() if "due" in line).split()
@@ -90,12 +90,41 @@ def test_quote_shows_credit_and_what_is_carried(run: Run, scenario: Callable[...
     assert ["carried", "to", "the", "next", "bill", "$0.69"] in [line.split() for line in out.splitlines()]
 
 
+CHANGE = SCENARIO["change"]
+SUBSCRIPTION = SCENARIO["subscription"]
+[TARGET], [CURRENT] = CHANGE["items"], SUBSCRIPTION["items"]
+WEEKS = {
+    "period": {"start": "2024-05-06", "end": "2024-05-13"},
+    "items": [{**CURRENT, "interval": "1week"}],
+}
+A_WEEK_ON = {"at": "2024-05-08", "items": [{**TARGET, "interval": "1week"}]}
+
+
 @pytest.mark.parametrize(
     ("expected", "replaced"),
     [
         ("error: change: must be an object", {"change": 1}),
+        ("error: change.at: 2024-06-01 is outside the period", {"change": {**CHANGE, "at": "2024-06-01"}}),
+        ("error: change.at: 2024-04-30 is outside the period", {"change": {**CHANGE, "at": "2024-04-30"}}),
+        (
+            "error: change.items[0].unit_minor: -1 is no price",
+            {"change": {**CHANGE, "items": [{**TARGET, "unit_minor": -1}]}},
+        ),
         ("error: mode: must be one of day, second", {"mode": "weekly"}),
         ("error: cycle: keep_period needs equal intervals", {"cycle": "keep_period"}),
+        ("error: cycle: coterm is reserved", {"cycle": "coterm"}),
+        (
+            "error: mode: actual30 is for month-based intervals, not 1week",
+            {"subscription": WEEKS, "change": A_WEEK_ON, "mode": "actual30"},
+        ),
+        (
+            "error: mode: thirty360 is for month-based intervals, not 1week",
+            {"subscription": WEEKS, "change": A_WEEK_ON, "mode": "thirty360"},
+        ),
+        (
+            "error: cycle: keep_billing_day needs a billing day, which 1week does not have",
+            {"subscription": WEEKS, "change": A_WEEK_ON, "cycle": "keep_billing_day"},
+        ),
     ],
 )
 def test_quote_refuses_in_one_line_with_the_field(
@@ -106,6 +135,20 @@ def test_quote_refuses_in_one_line_with_the_field(
 
     assert (1, "") == (code, out)
     assert err.startswith(expected)
+
+
+def test_a_row_of_no_30e360_days_gives_nothing_back(run: Run, scenario: Callable[..., Path]) -> None:
+    """From the 30th to the 31st that ruler counts no day."""
+    row = {"item": "base", "start": "2024-05-30", "end": "2024-05-31", "amount_minor": 1000}
+    asked = {
+        "subscription": {**SUBSCRIPTION, "invoiced": [row]},
+        "change": {**CHANGE, "at": "2024-05-30"},
+        "mode": "thirty360",
+    }
+
+    answer = json.loads(run("quote", "--scenario", scenario(**asked), "--json")[1])
+
+    assert ["charge"] == [line["kind"] for line in (*answer["lines"], *answer["zero_lines"])]
 
 
 @pytest.mark.parametrize(
@@ -167,19 +210,51 @@ def test_calendar_prints_periods(run: Run) -> None:
     } == json.loads(out)
 
 
-def test_calendar_adds_the_instants_of_a_zone(run: Run) -> None:
-    """Midnight of 4 November 2018 did not exist in São Paulo."""
+@pytest.mark.parametrize(
+    ("anchor", "start", "interval", "ends"),
+    [
+        ("29", "2024-02-29", "1year", ["2025-02-28", "2026-02-28", "2027-02-28", "2028-02-29"]),
+        ("2024-02-29", "2024-02-29", "1year", ["2025-02-28", "2026-02-28", "2027-02-28", "2028-02-29"]),
+        ("31", "2024-02-10", "1month", ["2024-02-29", "2024-03-31", "2024-04-30", "2024-05-31"]),
+        ("15", "2024-01-20", "2month", ["2024-02-15", "2024-04-15", "2024-06-15", "2024-08-15"]),
+        ("1", "2024-05-12", "1quarter", ["2024-06-01", "2024-09-01", "2024-12-01", "2025-03-01"]),
+        ("2024-01-01", "2024-01-03", "2week", ["2024-01-15", "2024-01-29", "2024-02-12", "2024-02-26"]),
+    ],
+)
+def test_calendar_keeps_to_its_anchor(
+    run: Run, anchor: str, start: str, interval: str, ends: list[str]
+) -> None:
+    """Leap days come back, a first stub counts, intervals of months begin on or after the start."""
     _, out, _ = run(
-        *("calendar", "--anchor", 4, "--start", "2018-10-04", "--interval", "1month"),
-        *("--count", 1, "--zone", "America/Sao_Paulo", "--json"),
+        *("calendar", "--anchor", anchor, "--start", start, "--interval", interval),
+        *("--count", len(ends), "--json"),
     )
 
-    assert {
-        "start": "2018-10-04",
-        "end": "2018-11-04",
-        "start_at": "2018-10-04T00:00:00-03:00",
-        "end_at": "2018-11-04T01:00:00-02:00",
-    } == json.loads(out)["periods"][0]
+    expected = [{"start": begin, "end": end} for begin, end in zip([start, *ends], ends, strict=False)]
+    assert {"periods": expected} == json.loads(out)
+
+
+@pytest.mark.parametrize(
+    ("end_at", "end", "zone"),
+    [
+        ("2018-11-04T01:00:00-02:00", "2018-11-04", "America/Sao_Paulo"),  # no midnight
+        ("2011-12-31T00:00:00+14:00", "2011-12-30", "Pacific/Apia"),  # no such day
+        ("2024-11-03T00:00:00-04:00", "2024-11-03", "America/Havana"),  # two midnights: the earlier one
+    ],
+)
+def test_calendar_adds_the_instants_of_a_zone(run: Run, end_at: str, end: str, zone: str) -> None:
+    """Midnight in a gap is the first instant after it, in a fold the earlier of the two."""
+    day = date.fromisoformat(end)
+    start = date(day.year, day.month - 1, day.day)
+
+    _, out, _ = run(
+        *("calendar", "--anchor", day.day, "--start", start, "--interval", "1month"),
+        *("--count", 2, "--zone", zone, "--json"),
+    )
+
+    first, second = json.loads(out)["periods"]
+    assert (str(start), end, end_at) == (first["start"], first["end"], first["end_at"])
+    assert (end, end_at) == (second["start"], second["start_at"])
 
 
 def test_calendar_counts_from_an_instant(run: Run) -> None:
@@ -300,65 +375,3 @@ def test_catalog_names_what_it_cannot_find(run: Run, tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text("plans: [")
     assert "is not YAML" in run("catalog", "publish", "--file", broken)[2]
-
-
-SLOW = ("pydantic", "psycopg", "confluent_kafka", "fastavro", "faust", "alembic", "asyncio", "rich")
-PERIOD = ("--anchor", "31", "--start", "2024-01-31", "--interval", "1month", "--json")
-ORDER = "schemas/examples/portal/plan-by-alias.json"
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("calendar", *PERIOD),
-        ("quote", "--scenario", "SCENARIO", "--json"),
-        ("catalog", "check"),
-        ("catalog", "show", "--json"),
-        ("catalog", "diff", "catalog/catalog.yaml"),
-        ("validate", "--channel", "portal", ORDER),
-    ],
-    ids=" ".join,
-)
-def test_an_offline_answer_waits_for_nothing_but_its_own(
-    scenario: Callable[..., Path], arguments: tuple[str, ...]
-) -> None:
-    """No other command, no settings, no client: each of them takes as long to load as the answer itself."""
-    given = [str(scenario()) if word == "SCENARIO" else word for word in arguments]
-    script = (
-        "import atexit, sys; from tierline.cli import main; "
-        "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); main()"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", script, *given], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-
-    loaded = set(done.stderr.split())
-    others = {f"tierline.cli.{FILES.get(name, name)}" for name in COMMANDS if name != given[0]}
-    assert set() == loaded & {*SLOW, *others}
-
-
-def test_help_tells_of_every_command(run: Run) -> None:
-    """Each with a sentence, in the order of the table, though only asking for it loads it."""
-    code, out, _ = run("--help")
-
-    told = [line.split(maxsplit=1) for line in out.partition("Commands:\n")[2].splitlines()]
-    assert 0 == code
-    assert [*COMMANDS] == [line[0] for line in told if len(line) == 2]
-
-
-def test_a_misspelt_command_is_guessed(run: Run) -> None:
-    """Used wrongly: exit code 2, with the one that was probably meant."""
-    code, _, err = run("calender")
-
-    assert 2 == code
-    assert "Did you mean 'calendar'?" in err
-
-
-@pytest.mark.parametrize("name", [*COMMANDS])
-def test_every_command_is_where_the_table_says(run: Run, name: str) -> None:
-    """Its help has the name it is called by, and it leads to an answer."""
-    code, out, _ = run(name, "-h")
-
-    assert 0 == code
-    assert out.startswith(f"Usage: tierline {name} ")

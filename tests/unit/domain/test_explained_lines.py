@@ -329,4 +329,7 @@ def test_weeks_anchored_by_a_day_of_the_month_are_refused_with_what_to_give() ->
     with pytest.raises(InputRefused) as refused:
         next(periods(31, date(2024, 1, 31), Interval.parse("1week"), UTC_ZONE))
 
-    assert "a day of the month cannot anchor 1week; give the instant it counts from" == refused.value.reason
+    assert (
+        "a day of the month cannot anchor 1week; give the date or instant it counts from"
+        == refused.value.reason
+    )
