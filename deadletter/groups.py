@@ -16,7 +16,9 @@ from tierline.kit.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One cause. ``accounts``: different references that could be read; ``unread``: records without one."""
+    """One cause. ``accounts``: different references that could be read; ``unread``: records without one;
+    ``held_behind``: later records of their keys, which wait for a person to end or replay these.
+    """
 
     fingerprint: str
     channel: str | None
@@ -29,6 +31,7 @@ class Group:
     records: int
     accounts: int
     unread: int
+    held_behind: int
     exhausted: int
     sources: tuple[str, ...]
     app_versions: tuple[str, ...]
@@ -45,10 +48,22 @@ class Group:
 
 
 _GROUPS = """
+WITH behind AS (
+    SELECT dead.fingerprint, count(*) AS records
+      FROM (SELECT DISTINCT fingerprint, consumer, topic, partition, "offset"
+              FROM deadletter.record WHERE closed_as IS NULL) AS dead
+      JOIN deadletter.key_hold AS hold
+        ON hold.consumer = dead.consumer AND hold.topic = dead.topic AND hold.partition = dead.partition
+       AND hold.parked_behind = dead."offset"
+      JOIN deadletter.held_record AS held USING (hold_id)
+     GROUP BY 1
+)
 SELECT fingerprint, min(channel) AS channel, min(stage) AS stage, min(class) AS class_, min(code) AS code,
        min(field) AS field, min(exception) AS exception, min(function) AS function, count(*) AS records,
        count(DISTINCT (channel, source, account)) FILTER (WHERE account IS NOT NULL) AS accounts,
        count(*) FILTER (WHERE account IS NULL) AS unread,
+       coalesce((SELECT behind.records FROM behind WHERE behind.fingerprint = record.fingerprint), 0)
+         AS held_behind,
        count(*) FILTER (WHERE exhausted) AS exhausted,
        coalesce(array_agg(DISTINCT source) FILTER (WHERE source IS NOT NULL), '{}') AS sources,
        array_agg(DISTINCT app_version) AS app_versions,
@@ -76,7 +91,8 @@ def open_groups(connection: Connection) -> tuple[Group, ...]:
 
 
 def ranked(groups: Iterable[Group]) -> tuple[Group, ...]:
-    """By accounts touched, then records; then what is ours to mend before what is the channel's; then age.
+    """By accounts touched, then records and those held behind them; then what is ours to mend before what is
+    the channel's; then age.
 
     A record whose account cannot be read counts as an account of its own: it may well be one.
     """
@@ -87,7 +103,7 @@ def _rank(group: Group) -> tuple[Any, ...]:
     ours = CLASSES[DeadLetterClass(group.class_)].owner == "tierline"
     return (
         -(group.accounts + group.unread),
-        -group.records,
+        -(group.records + group.held_behind),
         not ours,
         group.first_failed_at,
         group.fingerprint,

@@ -102,7 +102,8 @@ class HoldChanges:
     told: list[RecordPlace] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     removed: list[RecordPlace] = field(default_factory=list)
-    parked: dict[HoldKey, bool] = field(default_factory=dict)
+    parked: dict[HoldKey, int | None] = field(default_factory=dict)
+    """Keys that wait for a person, with the offset of the dead head they wait behind; None: they go on."""
     done: list[tuple[str, str]] = field(default_factory=list)
     then: list[Callable[[], None]] = field(default_factory=list)
     """What is done when it is durable."""

@@ -70,8 +70,8 @@ RETURNING hold_id
 """
 
 _PARK = """
-UPDATE deadletter.key_hold AS hold SET parked = changed.parked
-  FROM unnest(%b::uuid[], %b::bool[]) AS changed (hold_id, parked) WHERE hold.hold_id = changed.hold_id
+UPDATE deadletter.key_hold AS hold SET parked = changed.behind IS NOT NULL, parked_behind = changed.behind
+  FROM unnest(%b::uuid[], %b::bigint[]) AS changed (hold_id, behind) WHERE hold.hold_id = changed.hold_id
 """
 
 _FORGET = """

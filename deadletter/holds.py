@@ -223,17 +223,22 @@ class Holds:
         if self._holds.get(hold.key) is not hold:
             return
         self._collected.changes.removed.append(place)
+        if hold.parked and place[2] == hold.concluded_to:
+            self._collected.changes.parked[hold.key] = hold.concluded_to
         hold.stored -= 1
         self.records[hold.channel] -= 1
         self._drop_if_empty(hold)
 
     def park(self, hold: KeyHold, *, parked: bool) -> None:
-        """Make the rest of the key wait for a person, or no more."""
+        """Make the rest of the key wait for a person, or no more.
+
+        It is stored when the dead head leaves: until then a restart has to call that one dead again.
+        """
         hold.parked = parked
-        self._collected.changes.parked[hold.key] = parked
         if parked:
             self.set_head(hold, None)
         else:
+            self._collected.changes.parked[hold.key] = None
             self._drop_if_empty(hold)
 
     def told(self, place: RecordPlace) -> None:

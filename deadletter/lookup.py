@@ -13,15 +13,27 @@ Row = dict[str, Any]
 SHORTEST = 4
 _BEGINNING = re.compile("[0-9a-f-]{4,64}")
 
-_BY_ID = """
-SELECT * FROM deadletter.record WHERE dead_letter_id::text LIKE %s || '%%' ORDER BY first_failed_at LIMIT 20
+# What waits behind a dead letter waits for a person, in the hold that is parked behind its record.
+_LETTERS = """
+SELECT record.*, behind.hold_id AS parked_hold_id, coalesce(behind.records, 0) AS held_behind
+  FROM deadletter.record
+  LEFT JOIN LATERAL (
+      SELECT hold.hold_id::text, (SELECT count(*) FROM deadletter.held_record AS held
+                                   WHERE held.hold_id = hold.hold_id) AS records
+        FROM deadletter.key_hold AS hold
+       WHERE hold.consumer = record.consumer AND hold.topic = record.topic
+         AND hold.partition = record.partition AND hold.parked_behind = record."offset"
+  ) AS behind ON true
+"""
+_BY_ID = f"""{_LETTERS}
+ WHERE dead_letter_id::text LIKE %s || '%%' ORDER BY first_failed_at LIMIT 20
 """
 _FINGERPRINTS = """
 SELECT DISTINCT fingerprint FROM deadletter.record
  WHERE closed_as IS NULL AND fingerprint LIKE %s || '%%' ORDER BY 1 LIMIT 20
 """
-_OF_GROUP = """
-SELECT * FROM deadletter.record WHERE closed_as IS NULL AND fingerprint = %s
+_OF_GROUP = f"""{_LETTERS}
+ WHERE closed_as IS NULL AND fingerprint = %s
  ORDER BY first_failed_at DESC, dead_letter_id LIMIT %s
 """
 _ACCOUNTS = """
@@ -29,8 +41,7 @@ SELECT coalesce(channel, '') AS channel, coalesce(source, '') AS source, account
   FROM deadletter.record WHERE closed_as IS NULL AND fingerprint = %s AND account IS NOT NULL
  GROUP BY 1, 2, 3 ORDER BY records DESC, account LIMIT %s
 """
-_PAGE = """
-SELECT * FROM deadletter.record
+_PAGE = f"""{_LETTERS}
  WHERE closed_as IS NULL AND (%(fingerprint)s::text IS NULL OR fingerprint = %(fingerprint)s)
    AND (%(at)s::timestamptz IS NULL OR (first_failed_at, dead_letter_id) > (%(at)s, %(id)s))
  ORDER BY first_failed_at, dead_letter_id LIMIT %(limit)s
@@ -42,7 +53,11 @@ class NotAnId(ValueError):
 
 
 def by_id(connection: Connection, beginning: str) -> list[Row]:
-    """Dead letters, open or ended, whose id begins so; at most 20. Raises NotAnId."""
+    """Dead letters, open or ended, whose id begins so; at most 20. Raises NotAnId.
+
+    A row has the columns of ``deadletter.record``; ``parked_hold_id``, the hold that waits behind it for a
+    person, or None; and ``held_behind``, how many records that are.
+    """
     return _rows(connection, _BY_ID, (_checked(beginning),))
 
 

@@ -39,8 +39,16 @@ _JSON_TOKEN = re.compile(
 _DELIMITERS = ",;\t|"
 
 
-def masked_payload(value: bytes | None, known: Collection[str]) -> str:
-    """``value`` masked; ``known``: the names that a contract declares."""
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What may be shown: the names that a contract declares, and the values of ``harmless`` fields."""
+
+    known: Collection[str]
+    harmless: Collection[str] = HARMLESS
+
+
+def masked_payload(value: bytes | None, mask: Mask) -> str:
+    """``value`` masked."""
     if value is None:
         return "(no value)"
     if not value:
@@ -51,7 +59,7 @@ def masked_payload(value: bytes | None, known: Collection[str]) -> str:
         return f"({len(value):,} bytes that are not UTF-8 text)"
     if "\0" in text:
         return f"({len(value):,} bytes with NUL among them)"
-    return _within(_masked_text(text, known))
+    return _within(_masked_text(text, mask))
 
 
 def masked_text(text: str) -> str:
@@ -70,13 +78,13 @@ def readable(value: bytes | None) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
-def _masked_text(text: str, known: Collection[str]) -> str:
+def _masked_text(text: str, mask: Mask) -> str:
     first_line = text.lstrip().partition("\n")[0]
     if first_line.startswith(("{", "[")):
-        return _masked_json(text, known)
+        return _masked_json(text, mask)
     delimiter = max(_DELIMITERS, key=first_line.count)
     if first_line.count(delimiter):
-        return _masked_table(text, delimiter, known)
+        return _masked_table(text, delimiter, mask)
     return _length(text)
 
 
@@ -106,16 +114,16 @@ class _Level:
     empty: bool = True
 
 
-def _masked_json(text: str, known: Collection[str]) -> str:
+def _masked_json(text: str, mask: Mask) -> str:
     tokens = [
         (match.lastgroup or "", match.group())
         for match in _JSON_TOKEN.finditer(text)
         if match.lastgroup != "space"
     ]
-    return "".join(_drawn(tokens, known)).strip("\n")
+    return "".join(_drawn(tokens, mask)).strip("\n")
 
 
-def _drawn(tokens: Sequence[tuple[str, str]], known: Collection[str]) -> Iterator[str]:
+def _drawn(tokens: Sequence[tuple[str, str]], mask: Mask) -> Iterator[str]:
     levels: list[_Level] = []
     for number, (kind, token) in enumerate(tokens):
         following = tokens[number + 1][1] if number + 1 < len(tokens) else ""
@@ -123,11 +131,11 @@ def _drawn(tokens: Sequence[tuple[str, str]], known: Collection[str]) -> Iterato
             yield from _mark(token, levels)
         elif kind == "text" and following == ":" and levels and levels[-1].mark == "{":
             yield from _begin_entry(levels)
-            levels[-1].key = token[1:-1] if token[1:-1] in known else None
+            levels[-1].key = token[1:-1] if token[1:-1] in mask.known else None
             yield f'"{levels[-1].key or "*"}"'
         else:
             yield from _begin_entry(levels)
-            yield _masked_value(kind, token, _take_key(levels))
+            yield _masked_value(kind, token, _take_key(levels), mask)
 
 
 def _mark(mark: str, levels: list[_Level]) -> Iterator[str]:
@@ -166,27 +174,27 @@ def _new_line(levels: Sequence[_Level]) -> str:
     return "\n" + "  " * min(len(levels), _MOST_INDENT)
 
 
-def _masked_value(kind: str, token: str, key: str | None) -> str:
+def _masked_value(kind: str, token: str, key: str | None, mask: Mask) -> str:
     if kind == "word":
         return token
     if kind == "number":
-        return token if key in HARMLESS and len(token) <= _LONGEST_NUMBER else "<number>"
+        return token if key in mask.harmless and len(token) <= _LONGEST_NUMBER else "<number>"
     if kind == "text":
         inner = token[1:-1]
-        return token if key in HARMLESS and _ID_LIKE.fullmatch(inner) else f'"{_length(inner)}"'
+        return token if key in mask.harmless and _ID_LIKE.fullmatch(inner) else f'"{_length(inner)}"'
     return _length(token)
 
 
 # --- CSV --------------------------------------------------------------------------------------------------
 
 
-def _masked_table(text: str, delimiter: str, known: Collection[str]) -> str:
+def _masked_table(text: str, delimiter: str, mask: Mask) -> str:
     rows = list(_rows(text, delimiter))
-    names = [name if name in known else None for name in rows[0]]
+    names = [name if name in mask.known else None for name in rows[0]]
     lines = [[name or "*" for name in names]]
     for row in rows[1:]:
         padded = [*names, *[None] * len(row)]
-        lines.append([_masked_cell(cell, name) for cell, name in zip(row, padded, strict=False)])
+        lines.append([_masked_cell(cell, name, mask) for cell, name in zip(row, padded, strict=False)])
     return "\n".join(delimiter.join(line) for line in lines)
 
 
@@ -210,7 +218,7 @@ def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
                 break
 
 
-def _masked_cell(cell: str, name: str | None) -> str:
-    if not cell or (name in HARMLESS and _ID_LIKE.fullmatch(cell)):
+def _masked_cell(cell: str, name: str | None, mask: Mask) -> str:
+    if not cell or (name in mask.harmless and _ID_LIKE.fullmatch(cell)):
         return cell
     return _length(cell)

@@ -24,6 +24,8 @@ from tierline.domain.events import RecordedEvent
 
 MAGIC = b"\x00"
 HEADER_BYTES = 5
+READS_ONLY = 0
+"""The schema id of a codec that never writes."""
 
 Raw = dict[str, Any]
 """A decoded record: Avro's strings, ints, booleans, lists and dicts, under the writer's field names."""

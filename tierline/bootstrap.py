@@ -18,7 +18,7 @@ from projections.migrate import check_migrated, migrate
 from projections.models import READ_MODELS
 from projections.rebuild import Rebuild
 from projections.runner import BATCH_RECORDS, Projector
-from schemas.codec import Codec
+from schemas.codec import READS_ONLY, Codec
 from schemas.create_topics import check_topics, create_topics
 from schemas.partition_count import check_partitions
 from schemas.registration import SchemaIds, register_schemas
@@ -63,8 +63,6 @@ _log = structlog.get_logger(__name__)
 GATHER_MS = 2
 UNHURRIED_GATHER_MS = 50
 """How long a turn gathers records after its first one: short where a tier waits for it."""
-READS_ONLY = 0
-"""The schema id of a codec that never writes."""
 
 
 class Worker(Protocol):

@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.topics import dead_letter_topics
+from tests.support.avro_records import COMMAND
 from tests.support.dead_letters import stored
 from tests.support.stack import SharedStack, environment_of, own_part_of
 from tests.support.waiting import wait_for
@@ -48,6 +49,7 @@ class World:
     settings: Settings
     connection: Connection
     logs: Path
+    sent: list[Message]
     rows: list[dict[str, Any]]
 
     def tierline(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -72,9 +74,15 @@ class World:
         return next(row for row in self.rows if row["code"] == code)
 
 
+def dead_command(settings: Settings) -> Message:
+    """A command that can be read; its key is missing."""
+    with bootstrap.importer(settings) as importer:
+        return Message("oms.commands.v1", None, importer.encode(replace(COMMAND, actor=CANARY)), 0)
+
+
 @pytest.fixture(scope="module")
 def world(shared: SharedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Poison of two channels; the triage worker is killed at its first write and comes back."""
+    """Poison of two channels and a dead command; triage is killed at its first write, and comes back."""
     logs = tmp_path_factory.mktemp("logs")
     with ExitStack() as stack:
         settings = stack.enter_context(own_part_of(shared))
@@ -86,12 +94,13 @@ def world(shared: SharedStack, tmp_path_factory: pytest.TempPathFactory) -> Iter
             triage = workers["triage"]
             triage.restart({"TIERLINE_CRASH_POINT": "triage.after_write"})
             killed = triage.pid
-            send_all(bootstrap.producer(settings, "test"), POISON, 30)
-            wait_for(lambda: len(stored(connection)) == len(POISON), "every dead letter is stored")
+            sent = [*POISON, dead_command(settings)]
+            send_all(bootstrap.producer(settings, "test"), sent, 30)
+            wait_for(lambda: len(stored(connection)) == len(sent), "every dead letter is stored")
             assert killed != triage.pid
             report = check(target_of(settings), 60)
         assert [] == [found for found in report.findings if not found.holds]
-        yield World(settings, connection, logs, stored(connection))
+        yield World(settings, connection, logs, sent, stored(connection))
 
 
 def test_causes_are_listed_with_what_to_do_next(world: World) -> None:
@@ -102,7 +111,7 @@ def test_causes_are_listed_with_what_to_do_next(world: World) -> None:
     assert {("portal", "MISSING_FIELD", 2, 2), ("partner", "RECORD_TOO_LARGE", 1, 0)} <= {
         (group["channel"], group["code"], group["records"], group["accounts"]) for group in groups
     }
-    assert len(POISON) == sum(group["records"] for group in groups)
+    assert len(world.sent) == sum(group["records"] for group in groups)
     assert "portal · contract · MISSING_FIELD target" in table
     assert f"Next: tierline dlq show {groups[0]['fingerprint'][:8]}" in table
 
@@ -123,6 +132,16 @@ def test_a_payload_is_masked_unless_it_is_asked_for(world: World) -> None:
     assert CANARY not in masked
     assert '"reference": "web-1"' in masked
     assert ((0,), ("unmask", dead_letter_id)) == (before, noted)
+
+
+def test_a_dead_command_is_shown_by_its_fields(world: World) -> None:
+    """Decoded by the schema that the event store has, and masked as a payload is."""
+    dead_letter_id = str(world.letter("MISSING_KEY")["dead_letter_id"])
+
+    masked = world.tierline("dlq", "show", dead_letter_id, TIERLINE_REGISTRY_URL="http://127.0.0.1:1").stdout
+
+    assert f'"source_ref": "{COMMAND.source_ref}"' in masked
+    assert f'"actor": "<{len(CANARY)} characters>"' in masked
 
 
 def test_a_cause_is_shown_with_its_accounts(world: World) -> None:
@@ -148,10 +167,12 @@ def test_an_export_is_masked_unless_it_is_asked_for(world: World) -> None:
         "SELECT count(DISTINCT dead_letter_id) FROM deadletter.audit WHERE action = 'unmask'"
     ).fetchone()
 
-    assert len(POISON) == len(masked) == len(full)
+    assert len(world.sent) == len(masked) == len(full)
     assert not any("anary" in line for line in masked)
-    assert {message.value for message in POISON} == {base64.b64decode(row["value_base64"]) for row in full}
-    assert (len(POISON),) == noted
+    assert {message.value for message in world.sent} == {
+        base64.b64decode(row["value_base64"]) for row in full
+    }
+    assert (len(world.sent),) == noted
 
 
 def test_the_canary_is_in_no_log_and_no_header(world: World) -> None:
@@ -166,7 +187,7 @@ def test_the_canary_is_in_no_log_and_no_header(world: World) -> None:
     ]
     said = "".join(file.read_text() for file in world.logs.iterdir())
 
-    assert len(headers) > 20 * len(POISON)
+    assert len(headers) > 20 * len(world.sent)
     assert not any(b"anary" in value for value in headers)
     assert "dead_letter" in said
     assert "anary" not in said
@@ -176,7 +197,7 @@ def test_what_was_lost_comes_back_from_the_topics(world: World) -> None:
     """What is there stays as it is."""
     world.connection.execute("DELETE FROM deadletter.record WHERE code = 'RECORD_TOO_LARGE'")
 
-    assert {"read": len(POISON), "added": 1} == world.json("dlq", "rebuild")
+    assert {"read": len(world.sent), "added": 1} == world.json("dlq", "rebuild")
     assert {str(row["dead_letter_id"]) for row in world.rows} == {
         str(row["dead_letter_id"]) for row in stored(world.connection)
     }

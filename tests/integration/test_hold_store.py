@@ -117,7 +117,7 @@ def test_a_stale_worker_changes_nothing_and_learns_nothing(
         "remove": lambda: store.save({}, HoldChanges(removed=[place])),
         "attempt": lambda: store.save({}, HoldChanges(attempts=[attempt])),
         "skip": lambda: store.save({}, HoldChanges(skipped=[skipped])),
-        "park": lambda: store.save({}, HoldChanges(parked={key: True})),
+        "park": lambda: store.save({}, HoldChanges(parked={key: 0})),
         "tell": lambda: store.save({}, HoldChanges(told=[place])),
         "wave": lambda: store.wave({key: -1}),
         "begin": lambda: store.begin([place]),
@@ -157,7 +157,7 @@ def test_whoever_takes_over_finds_keys_heads_and_who_is_not_told(
             held=[held(3), held(1), held(2, b"other"), held(5, "sub_9", partition=1)], told=[(PORTAL, 0, 2)]
         ),
     )
-    store.save({}, HoldChanges(parked={(PORTAL, 0, b"other"): True}, told=[(PORTAL, 0, 2)]))
+    store.save({}, HoldChanges(parked={(PORTAL, 0, b"other"): 0}, told=[(PORTAL, 0, 2)]))
     store.begin([(PORTAL, 1, 5)])
 
     taken = take(successor)

@@ -47,6 +47,7 @@ GROUP = Group(
     records=10,
     accounts=3,
     unread=0,
+    held_behind=0,
     exhausted=0,
     sources=("main",),
     app_versions=("1.0",),

@@ -15,7 +15,7 @@ class MemoryDesk:
 
     def __init__(self) -> None:
         self.records: dict[RecordPlace, HeldRecord] = {}
-        self.parked: dict[HoldKey, bool] = {}
+        self.parked: dict[HoldKey, int | None] = {}
         self.skipped: list[SkippedRow] = []
         self.told: list[RecordPlace] = []
         self.asked: list[Request] = []
@@ -55,13 +55,16 @@ class MemoryDesk:
     def stored(self) -> list[StoredHold]:
         """What a worker loads that takes the partitions over."""
         keys = {held.hold_key: held.channel for held in self.records.values()}
-        keys |= {key: "portal" for key, parked in self.parked.items() if parked and key not in keys}
+        keys |= {
+            key: "portal" for key, behind in self.parked.items() if behind is not None and key not in keys
+        }
         holds = []
         for key, channel in keys.items():
             records = self._of(key)
             head = records[0] if records else None
             begun = head is not None and head.begun
-            holds.append(StoredHold(key, channel, self.parked.get(key, False), len(records), head, begun))
+            parked = self.parked.get(key) is not None
+            holds.append(StoredHold(key, channel, parked, len(records), head, begun))
         return holds
 
     def ask(self, key: HoldKey, action: str, offset: int | None = None, reason: str = "INC-1") -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deadletter.lookup import Row
+    from deadletter.masked_command import CommandMask
     from tierline.kit.database import Connection
 
 app = typer.Typer(
@@ -80,6 +81,7 @@ def show(
             next((group for group in open_groups(connection) if group.fingerprint == fingerprint), None),
             accounts_of(connection, fingerprint, MOST_LISTED) if fingerprint else [],
             of_group(connection, fingerprint, MOST_LISTED) if fingerprint else [],
+            _command_mask(connection),
             full=payload is Payload.FULL,
         )
         _note_unmasked(connection, [row], payload)
@@ -102,6 +104,7 @@ def discard(
     Key, bytes and headers leave the database; facts, length and SHA-256 stay, with the reason and your name.
     """
     from deadletter.open_records import Closing, close
+    from tierline.cli.dlq_view import after_discard
     from tierline.cli.output import print_json
 
     why = reason.strip()
@@ -116,7 +119,7 @@ def discard(
         return
     for dead_letter_id in closed:
         typer.echo(f"discarded {dead_letter_id}")
-    typer.echo("\nNext: tierline dlq groups")
+    typer.echo("\n" + after_discard(wanted))
 
 
 @app.command("export")
@@ -136,11 +139,12 @@ def export(
     last: Row | None = None
     with _connected(data) as connection:
         fingerprint = None if group is None else _only_group(connection, group)
+        commands = _command_mask(connection)
         while page := open_page(connection, fingerprint, last, EXPORTED_AT_ONCE):
             _note_unmasked(connection, page, payload)
             connection.commit()
             for row in page:
-                record = letter_record(row, full=payload is Payload.FULL)
+                record = letter_record(row, commands, full=payload is Payload.FULL)
                 sys.stdout.write(json.dumps(record, default=str, ensure_ascii=False) + "\n")
             last = page[-1]
 
@@ -171,6 +175,14 @@ def operator() -> str:
     import getpass
 
     return getpass.getuser()
+
+
+def _command_mask(connection: Connection) -> CommandMask:
+    """A command's schema is the event store's, as the workers wrote it: the registry need not answer."""
+    from deadletter.masked_command import CommandMask
+    from schemas.schema_table import stored_schemas
+
+    return CommandMask({row.id: row.text for row in stored_schemas(connection).values()})
 
 
 def _note_unmasked(connection: Connection, rows: list[Row], payload: Payload) -> None:

@@ -13,7 +13,9 @@ from rich.text import Text
 from deadletter.classify import CLASSES
 from deadletter.groups import Group
 from deadletter.lookup import Row
-from deadletter.masking import masked_payload, masked_text, readable
+from deadletter.masked_command import CommandMask
+from deadletter.masking import Mask, masked_payload, masked_text, readable
+from schemas.topics import COMMANDS
 from streams.pipeline import CHANNELS
 from tierline.domain.outcome import DeadLetterClass
 
@@ -24,12 +26,16 @@ _BAD = "bold red"
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One dead letter; where a cause was asked for, also the cause with accounts and further dead letters."""
+    """One dead letter; where a cause was asked for, also the cause with accounts and further dead letters.
+
+    ``commands`` masks the payload of a dead command.
+    """
 
     row: Row
     group: Group | None
     accounts: Sequence[Row]
     others: Sequence[Row]
+    commands: CommandMask
     full: bool
 
 
@@ -38,7 +44,7 @@ class Story:
 
 def group_columns() -> Sequence[str]:
     """The headings of the list of groups."""
-    return ("group", ">accounts", ">records", "first", "last", "cause", "version")
+    return ("group", ">accounts", ">records", ">held behind", "first", "last", "cause", "version")
 
 
 def group_row(group: Group) -> list[str | Text]:
@@ -47,6 +53,7 @@ def group_row(group: Group) -> list[str | Text]:
         group.fingerprint[:SHORT],
         _accounts(group),
         f"{group.records:,}",
+        f"{group.held_behind:,}",
         f"{group.first_failed_at.astimezone(UTC):%m-%d %H:%M}",
         f"{group.last_failed_at.astimezone(UTC):%m-%d %H:%M}",
         _cause(group),
@@ -61,8 +68,10 @@ def groups_sentence(groups: Sequence[Group]) -> str:
     records = sum(group.records for group in groups)
     causes = "1 cause" if len(groups) == 1 else f"{len(groups)} causes"
     unread = "  +n?: records whose account cannot be read.\n" if any(g.unread for g in groups) else ""
+    behind = sum(group.held_behind for group in groups)
+    held = f"  held behind: {behind:,} later records of their keys wait for a person.\n" if behind else ""
     return (
-        f"\n{records:,} open, {causes}, ranked by the accounts they touch. Times are UTC.\n{unread}"
+        f"\n{records:,} open, {causes}, ranked by the accounts they touch. Times are UTC.\n{unread}{held}"
         f"Next: tierline dlq show {groups[0].fingerprint[:SHORT]}"
     )
 
@@ -83,7 +92,7 @@ def _cause(group: Group) -> Text:
 
 def story_record(story: Story) -> dict[str, Any]:
     """The same facts as ``story_lines``, for programs."""
-    letter = letter_record(story.row, full=story.full)
+    letter = letter_record(story.row, story.commands, full=story.full)
     if story.group is None:
         return letter
     return {
@@ -94,13 +103,13 @@ def story_record(story: Story) -> dict[str, Any]:
     }
 
 
-def letter_record(row: Row, *, full: bool) -> dict[str, Any]:
+def letter_record(row: Row, commands: CommandMask, *, full: bool) -> dict[str, Any]:
     """One dead letter for programs; ``full``: with key, bytes and headers as they came."""
     told = {name: value for name, value in row.items() if name not in _WITHOUT}
     told["account"] = None if row["account"] is None else masked_text(row["account"])
     told["value_sha256"] = None if row["value_sha256"] is None else row["value_sha256"].hex()
     if not full:
-        told["payload_masked"] = masked_payload(row["value"], known_names(row["origin_topic"]))
+        told["payload_masked"] = _masked(row, commands)
         return told
     told["account"] = row["account"]
     told["key_base64"], told["value_base64"] = _base64(row["key"]), _base64(row["value"])
@@ -114,7 +123,7 @@ def letter_record(row: Row, *, full: bool) -> dict[str, Any]:
 def story_lines(story: Story) -> Iterator[Text]:
     """The whole screen."""
     if story.group is None:
-        yield from _letter_lines(story.row, full=story.full)
+        yield from _letter_lines(story)
     else:
         yield from _group_lines(story, story.group)
     yield Text("\n Next: " + "\n       ".join(_next_commands(story)))
@@ -126,12 +135,20 @@ def known_names(topic: str) -> Collection[str]:
     return frozenset() if channel is None else channel.contract.names
 
 
+def _masked(row: Row, commands: CommandMask) -> str:
+    if row["topic"] == COMMANDS.name:
+        return commands(row["value"])
+    return masked_payload(row["value"], Mask(known_names(row["origin_topic"])))
+
+
 def _group_lines(story: Story, group: Group) -> Iterator[Text]:
     yield Text.assemble(f"Cause {group.fingerprint}   ", _cause(group))
     yield Text(
         f" {group.records:,} open, {_accounts(group)} accounts, from {_moment(group.first_failed_at)}"
         f" to {_moment(group.last_failed_at)}"
     )
+    if group.held_behind:
+        yield Text(f" held behind them: {_records(group.held_behind)} of the same keys, for a person")
     yield Text(f" sources {', '.join(group.sources) or 'unknown'}   versions {', '.join(group.app_versions)}")
     same = ("channel", group.channel), ("stage", group.stage), ("class", group.class_), ("code", group.code)
     also = ("field", group.field), ("exception", group.exception), ("function", group.function)
@@ -146,14 +163,15 @@ def _group_lines(story: Story, group: Group) -> Iterator[Text]:
         yield Text(f"   {one}")
     yield Text(f"  {_rest(group.records, len(ids))}" if group.records > len(ids) else "")
     yield Text("\n the newest", style="dim")
-    yield from _letter_lines(story.row, full=story.full)
+    yield from _letter_lines(story)
 
 
 def _rest(count: int, listed: int) -> str:
     return f" and {count - listed:,} more" if count > listed else ""
 
 
-def _letter_lines(row: Row, *, full: bool) -> Iterator[Text]:
+def _letter_lines(story: Story) -> Iterator[Text]:
+    row = story.row
     state = "OPEN" if row["closed_as"] is None else row["closed_as"].upper()
     instance = f" {row['source']}" if row["source"] and row["source"] != "main" else ""
     where = row["field"] or row["function"] or ""
@@ -171,7 +189,7 @@ def _letter_lines(row: Row, *, full: bool) -> Iterator[Text]:
         "cannot be read"
         if row["account"] is None
         else row["account"]
-        if full
+        if story.full
         else masked_text(row["account"])
     )
     received = "" if row["received_at"] is None else f"   received {_moment(row['received_at'])}"
@@ -182,10 +200,19 @@ def _letter_lines(row: Row, *, full: bool) -> Iterator[Text]:
     yield Text(f" failed    {_failures(row)}")
     if row["exception"]:
         yield Text(f" bug       {row['exception']} in {row['function'] or 'unknown'}")
+    if row["parked_hold_id"]:
+        yield Text(
+            f" behind    {_records(row['held_behind'])} of its key, for a person: "
+            f"tierline holds show {row['parked_hold_id'][:SHORT]}"
+        )
     yield Text(f" cause     {row['fingerprint'][:SHORT]}")
     if row["closed_as"] is None:
         yield from _advice(row["class"])
-        yield from _payload_lines(row, full=full)
+        yield from _payload_lines(story)
+
+
+def _records(count: int) -> str:
+    return "1 later record" if count == 1 else f"{count:,} later records"
 
 
 def _failures(row: Row) -> str:
@@ -196,15 +223,16 @@ def _failures(row: Row) -> str:
     return f"{when}, {attempts}{spent}, stage {row['stage']}, {row['consumer']} {row['app_version']}"
 
 
-def _payload_lines(row: Row, *, full: bool) -> Iterator[Text]:
+def _payload_lines(story: Story) -> Iterator[Text]:
+    row = story.row
     size = "" if row["value_bytes"] is None else f", {row['value_bytes']:,} bytes"
-    yield Text(f"\n payload ({'full' if full else 'masked'}{size})")
+    yield Text(f"\n payload ({'full' if story.full else 'masked'}{size})")
     if row["value"] is None and row["value_bytes"] is not None:
         place = _place(row, "topic", "partition", "offset")
         yield Text(f"   too large to copy; the bytes stay at {place} until Kafka removes them there")
         yield Text(f"   SHA-256 {row['value_sha256'].hex()}")
         return
-    text = readable(row["value"]) if full else masked_payload(row["value"], known_names(row["origin_topic"]))
+    text = readable(row["value"]) if story.full else _masked(row, story.commands)
     for line in text.splitlines():
         yield Text(f"   {line}")
 
@@ -226,6 +254,14 @@ def _next_commands(story: Story) -> Iterator[str]:
     if not story.full:
         yield f"tierline dlq show {dead_letter_id} --payload full"
     yield f'tierline dlq discard {dead_letter_id} --reason "…"'
+
+
+def after_discard(rows: Sequence[Row]) -> str:
+    """The next commands when these dead letters were discarded: what waits behind them waits on."""
+    holds = dict.fromkeys(row["parked_hold_id"] for row in rows if row["parked_hold_id"])
+    return "Next: " + "\n      ".join(
+        [*(f"tierline holds release {hold}" for hold in holds), "tierline dlq groups"]
+    )
 
 
 def _place(row: Row, topic: str, partition: str, offset: str) -> str:

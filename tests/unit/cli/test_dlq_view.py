@@ -8,10 +8,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deadletter.envelope import DeadLetter, dead_letter_message, dead_letter_without_value
+from deadletter.masked_command import CommandMask
 from deadletter.open_records import open_record_of
+from schemas.avsc import COMMANDS_SUBJECT, text_of
 from tests.support.dead_letters import GROUP, letter, record_of
-from tierline.cli.dlq_view import Story, group_row, groups_sentence, letter_record, story_lines, story_record
+from tierline.cli.dlq_view import (
+    Story,
+    after_discard,
+    group_row,
+    groups_sentence,
+    letter_record,
+    story_lines,
+    story_record,
+)
 from tierline.kit.records import Message
+
+COMMANDS = CommandMask({7: text_of(COMMANDS_SUBJECT, 2)})
 
 
 def cells(**changed: object) -> list[str]:
@@ -24,11 +36,12 @@ def test_a_group_is_one_line() -> None:
         "aaaaaaaa",
         "3",
         "1,204",
+        "7",
         "11-23 14:02",
         "11-23 14:02",
         "partner · contract · MISSING_FIELD productOffering.id",
         "1.0",
-    ] == cells(records=1204)
+    ] == cells(records=1204, held_behind=7)
 
 
 def test_accounts_that_cannot_be_read_are_said() -> None:
@@ -45,7 +58,7 @@ def test_a_bug_shows_exception_and_function() -> None:
         field=None,
         exception="KeyError",
         function="streams.x:f",
-    )[5]
+    )[6]
 
     assert "no channel · bug · UNEXPECTED_ERROR KeyError streams.x:f" == line
 
@@ -57,16 +70,25 @@ def test_the_last_line_is_the_next_command() -> None:
     assert "10 open, 1 cause, " in groups_sentence([GROUP])
 
 
+def test_records_that_wait_behind_dead_letters_are_explained() -> None:
+    """Where there are any."""
+    assert "held behind" not in groups_sentence([GROUP])
+    assert "held behind: 9 later records" in groups_sentence(
+        [replace(GROUP, held_behind=4), replace(GROUP, held_behind=5)]
+    )
+
+
 def row_of(message: Message, **changed: Any) -> dict[str, Any]:
     """The row of the store, as it is read again."""
     kept = open_record_of(record_of(message))
     row = {name: getattr(kept, name) for name in kept.__slots__}
     closing = dict.fromkeys(("closed_as", "closed_by", "closed_at", "reason"))
-    return {**row, **closing, "class": row.pop("class_"), "account": "sub_1", **changed}
+    behind = {"parked_hold_id": None, "held_behind": 0}
+    return {**row, **closing, **behind, "class": row.pop("class_"), "account": "sub_1", **changed}
 
 
 def screen(one: DeadLetter, *, full: bool = False, **changed: Any) -> str:
-    story = Story(row_of(dead_letter_message(one), **changed), None, [], [], full=full)
+    story = Story(row_of(dead_letter_message(one), **changed), None, [], [], COMMANDS, full=full)
     return "\n".join(line.plain for line in story_lines(story))
 
 
@@ -85,18 +107,30 @@ def test_a_dead_letter_says_what_failed_where_it_stands_and_what_to_do() -> None
     assert f"tierline dlq show {letter(1).id} --payload full" in told
 
 
+def test_what_waits_behind_a_dead_letter_is_counted() -> None:
+    """With the command that shows it, also when the dead letter has ended: it waits on."""
+    hold = "beefbeef-0000-5000-8000-000000000000"
+    told = screen(letter(1), parked_hold_id=hold, held_behind=1)
+    row = row_of(dead_letter_message(letter(1)), parked_hold_id=hold)
+
+    assert " behind    1 later record of its key, for a person: tierline holds show beefbeef" in told
+    assert " behind " not in screen(letter(1))
+    assert f"Next: tierline holds release {hold}\n      tierline dlq groups" == after_discard([row, row])
+
+
 def test_a_dead_command_names_what_was_consumed_too() -> None:
-    """The order's own place first; a command is no text."""
+    """The order's own place first; bytes that are no command say so."""
     record = replace(letter(1).record, topic="oms.commands.v1", value=b"\0\0\0\0\x07\xff", offset=9)
     told = screen(letter(1, record=record, exception="KeyError", frame="streams.x:f"))
 
     assert " consumed  oms.commands.v1[1]@9" in told
     assert " bug       KeyError in streams.x:f" in told
+    assert "(6 bytes that cannot be read as a command: " in told
 
 
 def test_a_payload_that_was_too_large_says_where_it_is() -> None:
     """With its digest; there is nothing to show."""
-    story = Story(row_of(dead_letter_without_value(letter(1))), None, [], [], full=False)
+    story = Story(row_of(dead_letter_without_value(letter(1))), None, [], [], COMMANDS, full=False)
     told = "\n".join(line.plain for line in story_lines(story))
 
     assert "the bytes stay at orders.portal.v1[1]@0 until Kafka removes them there" in told
@@ -117,19 +151,24 @@ def test_a_cause_lists_accounts_and_dead_letters() -> None:
     """As many as fit on a screen; the rest is counted."""
     row = row_of(dead_letter_message(letter(1)))
     accounts = [{"channel": "portal", "source": "eu", "account": name, "records": 2} for name in ("a", "b c")]
-    told = "\n".join(line.plain for line in story_lines(Story(row, GROUP, accounts, [row], full=False)))
+    group = replace(GROUP, held_behind=2)
+    told = "\n".join(
+        line.plain for line in story_lines(Story(row, group, accounts, [row], COMMANDS, full=False))
+    )
 
     assert "a (2), <3 characters> (2) and 1 more" in told
     assert f"   {letter(1).id}\n   and 9 more" in told
+    assert " held behind them: 2 later records of the same keys, for a person" in told
     assert "the same in all: channel partner, stage contract, class contract, code MISSING_FIELD" in told
 
 
 def test_programs_get_the_same_facts() -> None:
     """Key, bytes and headers only when the payload is asked for."""
     row = row_of(dead_letter_message(letter(1)))
-    masked, full = letter_record(row, full=False), letter_record(row, full=True)
-    cause = story_record(Story(row, GROUP, [], [row], full=False))
+    masked, full = letter_record(row, COMMANDS, full=False), letter_record(row, COMMANDS, full=True)
+    cause = story_record(Story(row, GROUP, [], [row], COMMANDS, full=False))
 
+    assert (0, 0) == (masked["held_behind"], cause["held_behind"])
     assert masked.keys() - full.keys() == {"payload_masked"}
     assert {"key_base64", "value_base64", "headers"} == full.keys() - masked.keys()
     assert masked == cause["example"]

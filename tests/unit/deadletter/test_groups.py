@@ -23,6 +23,13 @@ def test_a_record_whose_account_cannot_be_read_may_be_a_customer() -> None:
     assert (unread, GROUP) == ranked([GROUP, unread])
 
 
+def test_what_waits_behind_a_group_counts_as_its_records() -> None:
+    """It waits because of it."""
+    blocking = replace(GROUP, held_behind=1)
+
+    assert (blocking, GROUP) == ranked([GROUP, blocking])
+
+
 def test_at_the_same_size_ours_comes_first_then_the_older_one() -> None:
     """A bug is ours to mend; a broken order is the channel's."""
     bug = replace(GROUP, class_="bug")

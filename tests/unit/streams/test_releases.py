@@ -242,7 +242,7 @@ def test_a_spent_head_is_dead_and_its_key_stays_parked() -> None:
         )
         await world.take(world.record(portal_order("r-3", "sub_1"), key=b"k"))
         await world.release(1_000_000)
-        assert ([], [1, 2], {KEY: True}) == (
+        assert ([], [1, 2], {KEY: 0}) == (
             world.command_offsets(),
             [offset for _, _, offset in world.desk.records],
             world.desk.parked,
@@ -391,10 +391,31 @@ def test_a_verdict_on_a_held_record_stands_though_its_account_is_known_by_now() 
         world.context.clear()
         restart(world)
         await world.release()
-        assert ([0], [], [1], {KEY: True}) == (
+        assert ([0], [], [1], {KEY: 0}) == (
             [offset for offset, _, _ in world.dead()],
             world.command_offsets(),
             [offset for _, _, offset in world.desk.records],
+            world.desk.parked,
+        )
+
+    in_intake(story)
+
+
+def test_a_dead_head_that_is_not_acknowledged_is_called_dead_again_after_a_restart() -> None:
+    """Its key is stored as parked together with its removal, never before: else nobody would try it again."""
+
+    async def story(world: IntakeWorld) -> None:
+        await world.hold(unknown(world), world.record(portal_order("r-2", "sub_1"), key=b"k"))
+        world.hold_answers = True
+        await spend(world)
+        assert [(PORTAL, 0, 0), (PORTAL, 0, 1)] == list(world.desk.records)
+        world.sent.clear()
+        world.hold_answers = False
+        restart(world)
+        await world.release()
+        assert ([0, 0], [(PORTAL, 0, 1)], {KEY: 0}) == (
+            [offset for offset, _, _ in world.dead()],
+            list(world.desk.records),
             world.desk.parked,
         )
 
@@ -410,7 +431,7 @@ def test_a_person_can_release_a_parked_key() -> None:
         request = world.desk.ask(KEY, "release")
         world.releases.people_asked()
         await world.release()
-        assert ([1], {KEY: False}) == (world.command_offsets(), world.desk.parked)
+        assert ([1], {KEY: None}) == (world.command_offsets(), world.desk.parked)
         assert world.desk.done[request].startswith("tried")
         await world.take(world.record(portal_order("r-3", "sub_1"), key=b"k"))
         assert [1, 2] == world.command_offsets()
@@ -503,7 +524,7 @@ def test_a_parked_key_without_records_is_freed(action: str) -> None:
         world.desk.ask(KEY, action)
         world.releases.people_asked()
         await world.release()
-        assert (0, {KEY: False}) == (len(world.holds), world.desk.parked)
+        assert (0, {KEY: None}) == (len(world.holds), world.desk.parked)
 
     in_intake(story)
 
