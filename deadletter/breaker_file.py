@@ -10,18 +10,10 @@ from yaml.nodes import Node
 
 from deadletter.breaker import BreakerRules
 from schemas.topics import CHANNELS
-from tierline.kit.yaml_nodes import NodeReader, Problem
+from tierline.kit.yaml_nodes import NodeReader, read_file
 
 NUMBERS = tuple(field.name for field in fields(BreakerRules))
 _LARGEST_WINDOW = 10_000
-
-
-class BreakerFileRefused(ValueError):
-    """The file is broken; ``problems`` name file, line and reason. Correct each of them and start again."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +29,14 @@ class BreakerPolicy:
 
 
 def load_breaker_policy(path: Path) -> BreakerPolicy:
-    """Read and check the file. Raises BreakerFileRefused, also when it cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BreakerFileRefused((Problem(str(path), 1, error.strerror or "cannot be read"),)) from error
-    except UnicodeDecodeError as error:
-        raise BreakerFileRefused((Problem(str(path), 1, "is not UTF-8 text"),)) from error
-    return read_breaker_policy(text, str(path))
+    """Read and check the file. Raises YamlRefused, also when it cannot be read."""
+    return read_breaker_policy(read_file(path), str(path))
 
 
 def read_breaker_policy(text: str, file: str) -> BreakerPolicy:
     """The rules that the YAML text describes; ``file`` is only named in problems."""
     reader = NodeReader(file)
     root = reader.root(text)
-    if root is None:
-        raise BreakerFileRefused(tuple(reader.problems))
     top = reader.fields(root, "the file", ("version", "defaults"), ("channels",))
     reader.whole(top.get("version"), "version", minimum=1, otherwise=1)
     standard = _rules(reader, top.get("defaults"), "defaults", BreakerRules())
@@ -61,8 +45,7 @@ def read_breaker_policy(text: str, file: str) -> BreakerPolicy:
         if name not in CHANNELS:
             reader.refuse(node, f"there is no channel {name!r}; known: {', '.join(CHANNELS)}")
     channels = {name: _rules(reader, node, f"channel {name}", standard) for name, node in named.items()}
-    if reader.problems:
-        raise BreakerFileRefused(tuple(reader.problems))
+    reader.finish()
     return BreakerPolicy(standard, channels)
 
 

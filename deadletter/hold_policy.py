@@ -11,7 +11,7 @@ from pathlib import Path
 from yaml.nodes import Node
 
 from schemas.topics import CHANNELS
-from tierline.kit.yaml_nodes import NodeReader, Problem
+from tierline.kit.yaml_nodes import NodeReader, read_file
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _WAIT = re.compile(rf"([0-9]{{1,6}}) ?({'|'.join(_UNITS_MS)})", re.ASCII)
@@ -57,31 +57,15 @@ class HoldPolicy:
         return (self.channels or {}).get(channel, self.usual)
 
 
-class HoldPolicyRefused(ValueError):
-    """The policy is broken; ``problems`` name file, line and reason. Correct each of them and start again."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
-
-
 def load_hold_policy(path: Path) -> HoldPolicy:
-    """Read and check a policy file. Raises HoldPolicyRefused, also when the file cannot be read."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise HoldPolicyRefused((Problem(str(path), 1, error.strerror or "cannot be read"),)) from error
-    except UnicodeDecodeError as error:
-        raise HoldPolicyRefused((Problem(str(path), 1, "is not UTF-8 text"),)) from error
-    return read_hold_policy(text, str(path))
+    """Read and check a policy file. Raises YamlRefused, also when the file cannot be read."""
+    return read_hold_policy(read_file(path), str(path))
 
 
 def read_hold_policy(text: str, file: str) -> HoldPolicy:
     """The policy that the YAML text describes; ``file`` is only named in problems."""
     reader = NodeReader(file)
     root = reader.root(text)
-    if root is None:
-        raise HoldPolicyRefused(tuple(reader.problems))
     top = reader.fields(root, "the policy", ("version", "usual", "most_keys", "most_records"), ("channels",))
     reader.whole(top.get("version"), "version", minimum=1, otherwise=1)
     usual = _patience(reader, top.get("usual"), "usual", ChannelHolds(), required=_FIELDS)
@@ -91,8 +75,7 @@ def read_hold_policy(text: str, file: str) -> HoldPolicy:
         reader.whole(top.get("most_keys"), "most_keys", minimum=1, otherwise=1),
         reader.whole(top.get("most_records"), "most_records", minimum=1, otherwise=1),
     )
-    if reader.problems:
-        raise HoldPolicyRefused(tuple(reader.problems))
+    reader.finish()
     return policy
 
 

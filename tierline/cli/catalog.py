@@ -25,11 +25,12 @@ def check(
 ) -> None:
     """Check a catalog file; every problem is printed with file, line and reason."""
     from tierline.cli.output import print_json
-    from tierline.kit.catalog_file import CatalogRefused, load_catalog
+    from tierline.kit.catalog_file import load_catalog
+    from tierline.kit.yaml_nodes import YamlRefused
 
     try:
         catalog = load_catalog(file)
-    except CatalogRefused as refused:
+    except YamlRefused as refused:
         if as_json:
             found = [{"file": p.file, "line": p.line, "reason": p.reason} for p in refused.problems]
             print_json({"version": None, "problems": found})
@@ -97,11 +98,12 @@ def diff(
 def publish(file: CatalogFile = DEFAULT_FILE, as_json: Json = False) -> None:
     """Publish the catalog as an immutable version beside its file."""
     from tierline.cli.output import print_json
-    from tierline.kit.catalog_file import CatalogRefused, publish_catalog
+    from tierline.kit.catalog_file import publish_catalog
+    from tierline.kit.yaml_nodes import YamlRefused
 
     try:
         catalog, new = publish_catalog(file, _published(file))
-    except (CatalogRefused, OSError) as refused:
+    except (YamlRefused, OSError) as refused:
         raise CommandError(str(refused)) from None
     target = _published(file) / f"{catalog.version}.yaml"
     if as_json:
@@ -112,7 +114,8 @@ def publish(file: CatalogFile = DEFAULT_FILE, as_json: Json = False) -> None:
 
 def _load(name: str, file: Path) -> Catalog:
     """A published version by its name, else the catalog file at that path."""
-    from tierline.kit.catalog_file import CatalogRefused, load_catalog
+    from tierline.kit.catalog_file import load_catalog
+    from tierline.kit.yaml_nodes import YamlRefused
 
     published = _published(file) / f"{name}.yaml"
     path = published if published.name != ".yaml" and published.exists() else Path(name)
@@ -120,7 +123,7 @@ def _load(name: str, file: Path) -> Catalog:
         raise CommandError(f"{name!r} is neither a version in {_published(file)} nor a catalog file")
     try:
         return load_catalog(path)
-    except CatalogRefused as refused:
+    except YamlRefused as refused:
         raise CommandError(str(refused)) from None
 
 

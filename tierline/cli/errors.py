@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 IS_THE_STACK_UP = "Is the local stack up?  tierline up --detach"
 ELSEWHERE = "      Another one?  set {variable}"
+REFUSED = (
+    ("schemas.errors", "StartRefused"),
+    ("tierline.kit.health_server", "AddressTaken"),
+    ("tierline.kit.yaml_nodes", "YamlRefused"),
+)
 KAFKA_AWAY = ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE", "_MSG_TIMED_OUT")
 
 
@@ -44,9 +49,7 @@ def explain(error: BaseException) -> Explanation | None:
             return _away("Kafka", _settings().kafka.bootstrap_servers, "TIERLINE_KAFKA__BOOTSTRAP_SERVERS")
         case _ if _is(error, "schemas.errors", "RegistryUnavailable"):
             return _away("The schema registry", _settings().registry_url, "TIERLINE_REGISTRY_URL")
-        case _ if _is(error, "schemas.errors", "StartRefused") or _is(
-            error, "tierline.kit.health_server", "AddressTaken"
-        ):
+        case _ if any(_is(error, module, name) for module, name in REFUSED):
             return Explanation(str(getattr(error, "message", error)), str(getattr(error, "action", "")))
         case _ if _is(error, "tierline.kit.errors", "Unavailable"):
             return Explanation(_first_line(error), IS_THE_STACK_UP)

@@ -86,11 +86,12 @@ def _summary(count: int, wrong: int, empty: int) -> str:
 
 
 def _catalog(path: Path) -> Catalog:
-    from tierline.kit.catalog_file import CatalogRefused, load_catalog
+    from tierline.kit.catalog_file import load_catalog
+    from tierline.kit.yaml_nodes import YamlRefused
 
     try:
         return load_catalog(path)
-    except CatalogRefused as refused:
+    except YamlRefused as refused:
         raise CommandError(
             f"The catalog cannot be read. {refused}", f"tierline catalog check {path}"
         ) from None

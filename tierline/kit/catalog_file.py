@@ -17,7 +17,7 @@ from tierline.domain.cycles import Cycle
 from tierline.domain.modes import Mode
 from tierline.kit.catalog_rules import catalog_problems
 from tierline.kit.currencies import exponents
-from tierline.kit.yaml_nodes import NodeReader, Problem
+from tierline.kit.yaml_nodes import NodeReader, Problem, YamlRefused, read_file
 
 FORMAT = 1
 VERSION_DIGITS = 12
@@ -35,29 +35,15 @@ _PLAN_OPTIONAL = (
 )
 
 
-class CatalogRefused(ValueError):
-    """The catalog is broken; ``problems`` name file, line and reason. Correct each of them and load again."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
-
-
 def version_of(content: bytes) -> str:
     """The version that this content has once published."""
     return sha256(content).hexdigest()[:VERSION_DIGITS]
 
 
 def load_catalog(path: Path) -> Catalog:
-    """Read and check a catalog file. Raises CatalogRefused, also when the file cannot be read."""
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8")
-    except OSError as error:
-        raise CatalogRefused((Problem(str(path), 1, error.strerror or "cannot be read"),)) from error
-    except UnicodeDecodeError as error:
-        raise CatalogRefused((Problem(str(path), 1, "is not UTF-8 text"),)) from error
-    return read_catalog(text, str(path), version_of(content))
+    """Read and check a catalog file. Raises YamlRefused, also when the file cannot be read."""
+    text = read_file(path)
+    return read_catalog(text, str(path), version_of(text.encode()))
 
 
 def load_published(folder: Path) -> dict[str, Catalog]:
@@ -67,7 +53,7 @@ def load_published(folder: Path) -> dict[str, Catalog]:
         catalog = load_catalog(path)
         if catalog.version != path.stem:
             reason = f"was edited after it was published: its content is version {catalog.version}"
-            raise CatalogRefused((Problem(str(path), 1, reason),))
+            raise YamlRefused([Problem(str(path), 1, reason)])
         found[catalog.version] = catalog
     return found
 
@@ -90,8 +76,6 @@ def read_catalog(text: str, file: str, version: str) -> Catalog:
     """The catalog that the YAML text describes; ``file`` is only named in problems."""
     reader = NodeReader(file)
     root = reader.root(text)
-    if root is None:
-        raise CatalogRefused(tuple(reader.problems))
     sections = reader.fields(root, "the catalog", ("format", "tiers", "plans"), ("modules", "offers"))
     if "format" in sections and reader.whole(sections["format"], "format") != FORMAT:
         reader.refuse(sections["format"], f"format must be {FORMAT}")
@@ -105,8 +89,7 @@ def read_catalog(text: str, file: str, version: str) -> Catalog:
     )
     for place, reason in catalog_problems(catalog):
         reader.refuse(lines.get(place, root), reason)
-    if reader.problems:
-        raise CatalogRefused(tuple(sorted(reader.problems, key=lambda problem: problem.line)))
+    reader.finish()
     return catalog
 
 

@@ -8,29 +8,14 @@ from pathlib import Path
 from yaml.nodes import Node
 
 from tierline.domain.policy import ALLOWED, Override, Policy, Rule, Severity
-from tierline.kit.yaml_nodes import NodeReader, Problem
+from tierline.kit.yaml_nodes import NodeReader, read_file
 
 DIGEST_DIGITS = 8
 
 
-class PolicyRefused(ValueError):
-    """The policy is broken; ``problems`` name file, line and reason. Correct each of them and start again."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
-
-
 def load_policy(path: Path) -> Policy:
-    """Read and check a policy file. Raises PolicyRefused, also when the file cannot be read."""
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8")
-    except OSError as error:
-        raise PolicyRefused((Problem(str(path), 1, error.strerror or "cannot be read"),)) from error
-    except UnicodeDecodeError as error:
-        raise PolicyRefused((Problem(str(path), 1, "is not UTF-8 text"),)) from error
-    return read_policy(text, str(path))
+    """Read and check a policy file. Raises YamlRefused, also when the file cannot be read."""
+    return read_policy(read_file(path), str(path))
 
 
 def read_policy(text: str, file: str) -> Policy:
@@ -40,14 +25,11 @@ def read_policy(text: str, file: str) -> Policy:
     """
     reader = NodeReader(file)
     root = reader.root(text)
-    if root is None:
-        raise PolicyRefused(tuple(reader.problems))
     top = reader.fields(root, "the policy", ("version", "rules"), ("overrides",))
     number = reader.whole(top.get("version"), "version", minimum=1, otherwise=1)
     severities = _severities(reader, top.get("rules"))
     overrides = tuple(_override(reader, node) for node in reader.sequence(top.get("overrides"), "overrides"))
-    if reader.problems:
-        raise PolicyRefused(tuple(reader.problems))
+    reader.finish()
     digest = sha256(text.encode()).hexdigest()[:DIGEST_DIGITS]
     return Policy(f"{number}-{digest}", severities, overrides)
 

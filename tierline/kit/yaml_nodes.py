@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -32,19 +32,39 @@ class Problem:
         return f"{self.file}:{self.line}: {self.reason}"
 
 
+class YamlRefused(ValueError):
+    """A file is broken; ``problems`` name file, line and reason. Correct each of them, then load it again."""
+
+    action = "Correct the file, then start again."
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def read_file(path: Path) -> str:
+    """The text of a file, its line ends as they are. Raises YamlRefused where it cannot be read."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise YamlRefused([Problem(str(path), 1, error.strerror or "cannot be read")]) from error
+    except UnicodeDecodeError as error:
+        raise YamlRefused([Problem(str(path), 1, "is not UTF-8 text")]) from error
+
+
 class NodeReader:
     """Reads typed values out of YAML nodes and collects problems instead of stopping at the first.
 
-    A value that cannot be read is replaced by a harmless one; the caller refuses the whole file when
-    ``problems`` is not empty. Text is taken as written, so the country NO stays a country.
+    A value that cannot be read is replaced by a harmless one; ``finish`` refuses the whole file then. Text is
+    taken as written, so the country NO stays a country.
     """
 
     def __init__(self, file: Path | str) -> None:
         self.file = str(file)
         self.problems: list[Problem] = []
 
-    def root(self, text: str) -> Node | None:
-        """The document's top node; None, with a problem, when it is not one YAML document."""
+    def root(self, text: str) -> Node:
+        """The document's top node. Raises YamlRefused when it is not one YAML document."""
         try:
             node: Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
         except (yaml.YAMLError, RecursionError) as error:
@@ -52,11 +72,16 @@ class NodeReader:
             reason = (
                 getattr(error, "problem", None) or getattr(error, "reason", None) or "is nested too deeply"
             )
-            self.problems.append(Problem(self.file, mark.line + 1 if mark else 1, f"is not YAML: {reason}"))
-            return None
+            problem = Problem(self.file, mark.line + 1 if mark else 1, f"is not YAML: {reason}")
+            raise YamlRefused([problem]) from error
         if node is None:
-            self.problems.append(Problem(self.file, 1, "is empty"))
+            raise YamlRefused([Problem(self.file, 1, "is empty")])
         return node
+
+    def finish(self) -> None:
+        """Raise YamlRefused where anything was wrong."""
+        if self.problems:
+            raise YamlRefused(self.problems)
 
     def refuse(self, node: Node, reason: str) -> None:
         """Note a problem at the node."""

@@ -10,7 +10,7 @@ from typing import Any
 from deadletter.envelope import DeadLetter, dead_letter_message, dead_letter_without_value
 from deadletter.masked_command import CommandMask
 from deadletter.open_records import open_record_of
-from schemas.avsc import COMMANDS_SUBJECT, text_of
+from schemas.avsc import COMMANDS_SUBJECT, text_of, versions
 from tests.support.dead_letters import GROUP, letter, record_of
 from tierline.cli.dlq_view import (
     Story,
@@ -23,7 +23,7 @@ from tierline.cli.dlq_view import (
 )
 from tierline.kit.records import Message
 
-COMMANDS = CommandMask({7: text_of(COMMANDS_SUBJECT, 2)})
+COMMANDS = CommandMask({7: text_of(COMMANDS_SUBJECT, versions(COMMANDS_SUBJECT)[-1])})
 
 
 def cells(**changed: object) -> list[str]:

@@ -8,8 +8,13 @@ import psycopg
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from deadletter.breaker_file import load_breaker_policy
+from deadletter.hold_policy import load_hold_policy
 from schemas.errors import PartitionCountChanged, RegistryUnavailable
 from tierline.cli.errors import CommandError, Explanation, explain, show
+from tierline.kit.catalog_file import load_catalog
+from tierline.kit.policy_file import load_policy
+from tierline.kit.yaml_nodes import YamlRefused
 from tierline.local.errors import StackError
 
 
@@ -73,6 +78,19 @@ def test_a_refused_start_says_what_the_operator_does() -> None:
     assert Explanation("12 is not 6", "set it back") == told(
         PartitionCountChanged("12 is not 6", "set it back")
     )
+
+
+def test_a_broken_file_of_rules_is_named_by_its_lines(tmp_path: Path) -> None:
+    """Holds, breakers, severities and prices alike: a worker that reads one ends with what to correct."""
+    broken = tmp_path / "rules.yaml"
+    broken.write_text("version: 0\nrule: {}\n")
+    for load in (load_hold_policy, load_breaker_policy, load_policy, load_catalog):
+        with pytest.raises(YamlRefused) as refused:
+            load(broken)
+        explanation = told(refused.value)
+        assert explanation.message.startswith(f"{broken}:1: ")
+        assert f"\n{broken}:2: " in explanation.message
+        assert "Correct the file, then start again." == explanation.hint
 
 
 def test_a_bug_keeps_its_traceback() -> None:

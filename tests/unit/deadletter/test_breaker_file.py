@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from deadletter.breaker import BreakerRules
-from deadletter.breaker_file import BreakerFileRefused, load_breaker_policy, read_breaker_policy
+from deadletter.breaker_file import load_breaker_policy, read_breaker_policy
+from tierline.kit.yaml_nodes import YamlRefused
 
 SHIPPED = Path(__file__).parents[3] / "policy" / "breaker.yaml"
 
 
 def problems_of(text: str) -> list[str]:
     """The problems that a text is refused for, as an operator reads them."""
-    with pytest.raises(BreakerFileRefused) as refused:
+    with pytest.raises(YamlRefused) as refused:
         read_breaker_policy(text, "b.yaml")
     return [str(problem) for problem in refused.value.problems]
 
@@ -80,5 +81,5 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     broken = tmp_path / "b.yaml"
     broken.write_bytes(b"\xff\xfe")
     for path, reason in ((tmp_path / "none.yaml", "No such file"), (broken, "is not UTF-8 text")):
-        with pytest.raises(BreakerFileRefused, match=reason):
+        with pytest.raises(YamlRefused, match=reason):
             load_breaker_policy(path)

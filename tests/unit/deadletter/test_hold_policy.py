@@ -8,11 +8,11 @@ import pytest
 
 from deadletter.hold_policy import (
     ChannelHolds,
-    HoldPolicyRefused,
     OnDead,
     load_hold_policy,
     read_hold_policy,
 )
+from tierline.kit.yaml_nodes import YamlRefused
 
 SHIPPED = Path(__file__).parents[3] / "policy" / "holds.yaml"
 USUAL = "usual: {retry_after: [30 s, 2 min], attempts: 5, longest: 1 d, on_dead: park}\n"
@@ -21,7 +21,7 @@ CAPS = "most_keys: 10\nmost_records: 2\n"
 
 def problems_of(text: str) -> list[str]:
     """The problems that a policy text is refused for, as an operator reads them."""
-    with pytest.raises(HoldPolicyRefused) as refused:
+    with pytest.raises(YamlRefused) as refused:
         read_hold_policy(text, "h.yaml")
     return [str(problem) for problem in refused.value.problems]
 
@@ -80,5 +80,5 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     binary = tmp_path / "holds.yaml"
     binary.write_bytes(b"\xff\xfe")
     for file, why in ((tmp_path / "none.yaml", "No such file"), (binary, "is not UTF-8 text")):
-        with pytest.raises(HoldPolicyRefused, match=why):
+        with pytest.raises(YamlRefused, match=why):
             load_hold_policy(file)

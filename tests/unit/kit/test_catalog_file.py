@@ -10,12 +10,12 @@ import pytest
 from tierline.domain.cycles import Cycle
 from tierline.domain.modes import Mode
 from tierline.kit.catalog_file import (
-    CatalogRefused,
     load_catalog,
     load_published,
     publish_catalog,
     read_catalog,
 )
+from tierline.kit.yaml_nodes import YamlRefused
 
 SHIPPED = Path(__file__).parents[3] / "catalog" / "catalog.yaml"
 
@@ -60,7 +60,7 @@ offers:
 
 def problems(text: str) -> list[str]:
     """What is wrong with the catalog, as it is shown."""
-    with pytest.raises(CatalogRefused) as refused:
+    with pytest.raises(YamlRefused) as refused:
         read_catalog(text, "c.yaml", "v")
     return [str(problem) for problem in refused.value.problems]
 
@@ -242,7 +242,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | 
     if content is not None:
         path.write_bytes(content)
 
-    with pytest.raises(CatalogRefused, match=r"catalog\.yaml:1: "):
+    with pytest.raises(YamlRefused, match=r"catalog\.yaml:1: "):
         load_catalog(path)
 
 
@@ -261,7 +261,7 @@ def test_publishing_gives_an_immutable_version(tmp_path: Path) -> None:
     assert {first.version, second.version} == set(load_published(folder))
     assert 2900 == load_published(folder)[first.version].plans["team-month"].price("EUR", 1)
     (folder / f"{first.version}.yaml").write_text(SMALL.replace("2900", "1"))
-    with pytest.raises(CatalogRefused, match="was edited after it was published"):
+    with pytest.raises(YamlRefused, match="was edited after it was published"):
         load_published(folder)
 
 
@@ -270,7 +270,7 @@ def test_a_broken_catalog_is_not_published(tmp_path: Path) -> None:
     working = tmp_path / "catalog.yaml"
     working.write_text(SMALL.replace("2900", "free"))
 
-    with pytest.raises(CatalogRefused):
+    with pytest.raises(YamlRefused):
         publish_catalog(working, tmp_path / "published")
     assert not (tmp_path / "published").exists()
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tierline.domain.policy import Override, Rule, Severity
-from tierline.kit.policy_file import PolicyRefused, load_policy, read_policy
+from tierline.kit.policy_file import load_policy, read_policy
+from tierline.kit.yaml_nodes import YamlRefused
 
 SHIPPED = Path(__file__).parents[3] / "policy" / "eligibility.yaml"
 RULES = "rules:\n" + "".join(f"  {rule}: reject\n" for rule in Rule)
@@ -16,7 +17,7 @@ RULES = "rules:\n" + "".join(f"  {rule}: reject\n" for rule in Rule)
 
 def problems_of(text: str) -> list[str]:
     """The problems that a policy text is refused for, as an operator reads them."""
-    with pytest.raises(PolicyRefused) as refused:
+    with pytest.raises(YamlRefused) as refused:
         read_policy(text, "p.yaml")
     return [str(problem) for problem in refused.value.problems]
 
@@ -86,7 +87,7 @@ def test_policy_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     """A missing file and bytes that are no text."""
     garbled = tmp_path / "garbled.yaml"
     garbled.write_bytes(b"\xff\xfe")
-    with pytest.raises(PolicyRefused, match=r"garbled.yaml:1: is not UTF-8 text"):
+    with pytest.raises(YamlRefused, match=r"garbled.yaml:1: is not UTF-8 text"):
         load_policy(garbled)
-    with pytest.raises(PolicyRefused, match=r"away.yaml:1: No such file"):
+    with pytest.raises(YamlRefused, match=r"away.yaml:1: No such file"):
         load_policy(tmp_path / "away.yaml")
