@@ -12,7 +12,7 @@ from typing import Any
 from deadletter.held import HeldRecord, HoldChanges, HoldKey, RecordPlace, Request, SkippedRow, StoredHold
 from deadletter.verdicts import storable
 from tierline.domain.identity import hold_id_of
-from tierline.domain.outcome import Dead, DeadLetterClass
+from tierline.domain.outcome import Dead, DeadLetterClass, SkipReason
 from tierline.kit.database import Connection
 from tierline.kit.records import Record
 
@@ -86,6 +86,7 @@ UPDATE deadletter.hold_request AS request SET done_at = clock_timestamp(), resul
  WHERE request.request_id = said.request_id AND request.done_at IS NULL
 """
 
+# Why an intent was skipped tells who let it go: only what a person discarded takes its record out.
 _MS = "(extract(epoch FROM {}) * 1000)::bigint"
 _RECORD_COLUMNS = f"""
     hold.topic, hold.partition, hold.key, hold.by_reference, hold.channel, held."offset", held.source,
@@ -96,7 +97,8 @@ _RECORD_COLUMNS = f"""
     held.released_at IS NOT NULL, EXISTS (
         SELECT FROM deadletter.skipped AS s
          WHERE s.consumer = held.consumer AND s.topic = held.topic AND s.partition = held.partition
-           AND s."offset" = held."offset" AND s.intent_index = ANY(held.intents))
+           AND s."offset" = held."offset" AND s.intent_index = ANY(held.intents)
+           AND s.reason = '{SkipReason.DISCARDED}')
 """
 _WITHOUT_BYTES = _RECORD_COLUMNS.replace(
     "held.key, held.value, held.header_names, held.header_values",

@@ -94,9 +94,9 @@ class Work:
         return tuple(i for i in self.intents if i.intent_index not in self.stored)
 
     @property
-    def asks_nothing(self) -> bool:
-        """Whether no intent is left that could change anything, or wait for anything."""
-        return all(intent.skipped is not None for intent in self.undecided)
+    def asking(self) -> tuple[Intent, ...]:
+        """The undecided intents that could change something, or wait for something."""
+        return tuple(intent for intent in self.undecided if intent.skipped is None)
 
     @property
     def key(self) -> HoldKey:
@@ -252,11 +252,14 @@ class Concluder:
         return self._endings_of(work, rows, wait_over=True) or []
 
     def hold(self, work: Work, held: HeldRecord) -> None:
-        """Let every undecided intent of ``work`` wait as part of ``held``."""
-        for _ in held.intents:
-            self._metrics.ended(work.channel, HELD)
-            self._router.route(self._endings.held(held, work.batch))
-        self._end_stored(work)
+        """Let every intent of ``work`` that asks wait as part of ``held``; the others are over."""
+        endings: list[Ending] = [self._endings.held(held, work.batch) for _ in held.intents]
+        endings += [
+            self._endings.skipped(work.record, intent, intent.skipped, work.batch)
+            for intent in work.undecided
+            if intent.skipped is not None
+        ]
+        self._route(work, endings)
 
     def _ending(self, work: Work, intent: Intent, resolution: Resolution) -> Ending:
         match resolution:
@@ -342,17 +345,17 @@ def waiting_intents(reading: Reading, held: HeldRecord) -> tuple[Intent, ...]:
 
 def held_record(work: Work, key: HoldKey, code: Code, rows: Rows, now_ms: int, wait_ms: int) -> HeldRecord:
     """``work`` as a record that waits, because of ``code``; without ``rows`` for all that it refers to."""
-    undecided = work.undecided
-    named = dict.fromkeys(ref for intent in undecided for ref in references(intent))
+    asking = work.asking
+    named = dict.fromkeys(ref for intent in asking for ref in references(intent))
     missing = tuple(ref for ref in named if not rows.get(ref))
-    first = next((i for i in undecided if any(ref in missing for ref in references(i))), undecided[0])
+    first = next((i for i in asking if any(ref in missing for ref in references(i))), asking[0])
     return HeldRecord(
         record=work.record,
         hold_key=key,
         channel=work.channel,
         source=first.source,
         reference=first.reference,
-        intents=tuple(intent.intent_index for intent in undecided),
+        intents=tuple(intent.intent_index for intent in asking),
         intent_count=first.intent_count,
         cause=dead(code, first.field if code is Code.UNKNOWN_REFERENCE else None),
         waits_for=missing,

@@ -280,7 +280,7 @@ class Intake:
         """False, and nothing has happened, when it stands: it would die and must not, or would have to wait
         and there is no room for it.
         """
-        if work.unread is not None or work.asks_nothing:
+        if work.unread is not None or not work.asking:
             return self._concluder.conclude(work, rows) is Conclusion.ENDED
         key = work.key
         waits = self._holds.blocks(key) or key in self._parking

@@ -184,10 +184,13 @@ def test_a_wave_takes_what_has_room_in_order_and_one_that_is_larger_alone(store:
 
 
 def test_attempts_are_stored_and_a_discarded_record_says_so(store: IntakeStore) -> None:
-    """Until the channel is told it stays, and nobody may send it."""
+    """Until the channel is told it stays, and nobody may send it. An intent that asks nothing is not that."""
     store.save({}, HoldChanges(held=[held(1), held(2)]))
     store.save({}, HoldChanges(attempts=[Attempt((PORTAL, 0, 1), 2, NOW_MS + 5)]))
     store.save({}, HoldChanges(skipped=[SkippedRow((PORTAL, 0, 2), 0, 3, SkipReason.DISCARDED, "INC-1")]))
+
+    nothing = SkippedRow((PORTAL, 0, 1), 2, 3, SkipReason.ACTION_ASKS_NOTHING, "action Subscribe")
+    store.save({}, HoldChanges(skipped=[nothing]))
 
     first, second = store.wave({(PORTAL, 0, b"k"): -1})
     assert replace(held(1), attempts=2, next_attempt_at=NOW_MS + 5) == first

@@ -108,8 +108,9 @@ class IntakeWorld:
         self.breakers = Breakers(
             BREAKERS, app_version="9", now_ms=lambda: self.wall, metrics=self.metrics, watch=self
         )
+        self.channels = {c.topic.name: (c, PlanNames(PLANS, c.name)) for c in CHANNELS.values()}
         concluder = Concluder(
-            channels={c.topic.name: (c, PlanNames(PLANS, c.name)) for c in CHANNELS.values()},
+            channels=self.channels,
             command=self._command,
             router=self.router,
             gate=self.breakers,
@@ -219,6 +220,19 @@ class IntakeWorld:
             await self.releases.step()
             await self.settle()
         self.save()
+
+    def restart(self, *, verdicts: bool = True) -> None:
+        """The partitions are given up and taken over again, from the start of the log."""
+        self.progress.open({(PORTAL, 0): 0, (PARTNER, 0): 0})
+        self.intake.given_up()
+        self.releases.given_up()
+        self.router.forget()
+        held = list(self.desk.records)
+        skipped = [(*row.place, row.intent_index) for row in self.desk.skipped]
+        self.intake.remember(self.stored.values() if verdicts else (), held, skipped)
+        self.holds.load(self.desk.stored())
+        self.releases.tell_held([h for h in self.desk.records.values() if h.place not in self.desk.told])
+        self.releases.anything_changed()
 
     def answer(self, refusal: Refusal | None = None) -> None:
         """Answer everything that was sent."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from deadletter.held import HeldRecord, HoldChanges, HoldKey, RecordPlace, Request, SkippedRow, StoredHold
 from deadletter.hold_store import hold_id
 from schemas.topics import NORMALIZER
+from tierline.domain.outcome import SkipReason
 
 
 class MemoryDesk:
@@ -22,9 +23,9 @@ class MemoryDesk:
         self.done: dict[str, str] = {}
 
     async def wave(self, wanted: Mapping[HoldKey, int]) -> list[HeldRecord]:
-        skipped = {row.place for row in self.skipped}
+        discarded = {row.place for row in self.skipped if row.reason is SkipReason.DISCARDED}
         return [
-            replace(held, discarded=held.place in skipped)
+            replace(held, discarded=held.place in discarded)
             for key, after in wanted.items()
             for held in self._of(key)
             if held.record.offset > after

@@ -299,27 +299,13 @@ def test_a_record_is_decided_as_a_whole_when_its_wait_is_over() -> None:
     in_intake(story)
 
 
-def restart(world: IntakeWorld, *, verdicts: bool = True) -> None:
-    """The partitions are given up and taken over again, from the start of the log."""
-    world.progress.open({(PORTAL, 0): 0, (PARTNER, 0): 0})
-    world.intake.given_up()
-    world.releases.given_up()
-    world.router.forget()
-    held = list(world.desk.records)
-    skipped = [(*row.place, row.intent_index) for row in world.desk.skipped]
-    world.intake.remember(world.stored.values() if verdicts else (), held, skipped)
-    world.holds.load(world.desk.stored())
-    world.releases.tell_held([h for h in world.desk.records.values() if h.place not in world.desk.told])
-    world.releases.anything_changed()
-
-
 def test_what_is_held_already_is_not_held_twice_when_it_is_delivered_again() -> None:
     """A position that lagged behind: same record, same place in the line."""
 
     async def story(world: IntakeWorld) -> None:
         first, second = unknown(world), world.record(portal_order("r-2", "sub_1"), key=b"other")
         await world.hold(first, second)
-        restart(world)
+        world.restart()
         await world.take(first, second)
         assert (2, [(PORTAL, 0, 0)], 0) == (world.position(), list(world.desk.records), world.intake.parked)
         appear(world)
@@ -334,12 +320,12 @@ def test_holds_are_taken_over_with_their_times_and_what_was_missed() -> None:
 
     async def story(world: IntakeWorld) -> None:
         await world.hold(unknown(world), unknown(world, "r-2"))
-        restart(world)
+        world.restart()
         await world.release()
         assert ([], 2) == (world.command_offsets(), world.holds.records["portal"])
         world.table += own_rows("sub_9", "acc_9")
         world.context.clear()
-        restart(world)
+        world.restart()
         await world.release()
         assert ([0, 1], {}) == (world.command_offsets(), world.desk.records)
 
@@ -354,7 +340,7 @@ def test_a_channel_that_may_not_have_been_told_is_told_again() -> None:
         await world.pass_time(WAIT_MS)
         world.hold_answers = True
         world.save()
-        restart(world)
+        world.restart()
         first, second = world.replies()
         assert first["reply_id"] == second["reply_id"]
 
@@ -371,7 +357,7 @@ def test_a_release_that_was_begun_is_finished_and_repeats_the_same_command() -> 
         await world.releases.step()
         world.sent.clear()
         world.hold_answers = False
-        restart(world)
+        world.restart()
         await world.release()
         first, second = world.on(COMMANDS)
         assert (first.value, {}) == (second.value, world.desk.records)
@@ -389,7 +375,7 @@ def test_a_verdict_on_a_held_record_stands_though_its_account_is_known_by_now() 
         world.stored[identity] = Verdict(identity, NORMALIZER, PORTAL, 0, 0, 0, 1, dead)
         world.table += own_rows("sub_9", "acc_9")
         world.context.clear()
-        restart(world)
+        world.restart()
         await world.release()
         assert ([0], [], [1], {KEY: 0}) == (
             [offset for offset, _, _ in world.dead()],
@@ -411,7 +397,7 @@ def test_a_dead_head_that_is_not_acknowledged_is_called_dead_again_after_a_resta
         assert [(PORTAL, 0, 0), (PORTAL, 0, 1)] == list(world.desk.records)
         world.sent.clear()
         world.hold_answers = False
-        restart(world)
+        world.restart()
         await world.release()
         assert ([0, 0], [(PORTAL, 0, 1)], {KEY: 0}) == (
             [offset for offset, _, _ in world.dead()],
@@ -486,7 +472,7 @@ def test_a_discard_that_was_cut_short_is_finished() -> None:
         world.sent.clear()
         world.table += own_rows("sub_9", "acc_9")
         world.context.clear()
-        restart(world)
+        world.restart()
         await world.release()
         assert ([], {}) == (world.command_offsets(), world.desk.records)
         assert world.desk.done[request].startswith("done")

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
+import msgspec
 import pytest
 
 from deadletter.held import SkippedRow
+from streams.reading.contract import Document
+from streams.reading.intent import Arrival, Intent
 from tests.support.channel_examples import examples
-from tests.support.intake_world import COMMANDS, MARKETPLACE, WAIT_MS, IntakeWorld, in_intake, own_rows
-from tierline.domain.outcome import SkipReason
+from tests.support.intake_world import (
+    COMMANDS,
+    MARKETPLACE,
+    PARTNER,
+    WAIT_MS,
+    IntakeWorld,
+    in_intake,
+    own_rows,
+)
+from tierline.domain.outcome import Skipped, SkipReason
 
 EXAMPLES = {example.name: example.value for example in examples("marketplace")}
 KEY = b"guid-1"
+NOTHING = Skipped(SkipReason.ACTION_ASKS_NOTHING, "a test")
 
 
 def operation(name: str, subscription: str = "sub_1") -> bytes:
@@ -78,6 +91,72 @@ def test_what_asks_nothing_passes_an_operation_that_waits(*, stored: bool) -> No
         assert ([0, 2], 3) == (world.command_offsets(), world.position(MARKETPLACE))
 
     in_intake(story)
+
+
+def two_items(*, first_asks_nothing: bool) -> bytes:
+    """A partner's order over sub_8 and sub_9."""
+    items = [{"id": str(i), "action": "modify", "quantity": 3, "product": {"id": f"sub_{i}"}} for i in (8, 9)]
+    ordered = items if first_asks_nothing else items[::-1]
+    return json.dumps({"externalId": "PO-1", "productOrderItem": ordered}).encode()
+
+
+def sub_8_asks_nothing(world: IntakeWorld) -> None:
+    """Let the partner be a channel one of whose intents may ask for nothing."""
+    channel, plans = world.channels[PARTNER]
+
+    def intents(document: Document[Any], arrival: Arrival) -> tuple[Intent, ...]:
+        return tuple(
+            msgspec.structs.replace(i, skipped=NOTHING) if i.subscription_ref == "sub_8" else i
+            for i in channel.intents(document, arrival)
+        )
+
+    world.channels[PARTNER] = replace(channel, intents=intents), plans
+
+
+@pytest.mark.parametrize("asking", [0, 1])
+def test_of_a_record_that_waits_only_the_intents_that_ask_are_held(asking: int) -> None:
+    """The other one is over: its channel is not told that it waits, and no person can discard it."""
+
+    async def story(world: IntakeWorld) -> None:
+        sub_8_asks_nothing(world)
+        await world.hold(world.record(two_items(first_asks_nothing=asking == 1), topic=PARTNER))
+        [held] = world.desk.records.values()
+        assert ((asking,), 2, ("sub_9",)) == (held.intents, held.intent_count, held.waits_for)
+        assert [SkippedRow((PARTNER, 0, 0), 1 - asking, 2, NOTHING.reason, "a test")] == world.desk.skipped
+        assert ([("held", asking)], 1) == (told(world), world.position(PARTNER))
+        world.table += own_rows("sub_9", "acc_9")
+        world.context.forget(["sub_9"])
+        world.releases.references_changed(["sub_9"])
+        await world.release()
+        assert ([0], {}, 1) == (world.command_offsets(), world.desk.records, len(world.desk.skipped))
+        assert [("held", asking)] == told(world)
+
+    in_intake(story)
+
+
+def test_a_record_one_of_whose_intents_was_skipped_waits_on_after_a_restart() -> None:
+    """Only what a person discarded is taken out: here the other intent is an order."""
+
+    async def story(world: IntakeWorld) -> None:
+        sub_8_asks_nothing(world)
+        record = world.record(two_items(first_asks_nothing=True), topic=PARTNER)
+        await world.hold(record)
+        world.restart()
+        await world.take(record)
+        assert (1, 1) == (world.position(PARTNER), len(world.desk.records))
+        world.table += own_rows("sub_9", "acc_9")
+        world.context.forget(["sub_9"])
+        world.releases.references_changed(["sub_9"])
+        await world.release()
+        assert ([0], {}, 1) == (world.command_offsets(), world.desk.records, len(world.desk.skipped))
+        assert [("held", 1)] == told(world)
+
+    in_intake(story)
+
+
+def told(world: IntakeWorld) -> list[tuple[str, int]]:
+    """(Outcome, intent) of the replies in order."""
+    return [(reply["outcome"], reply["intent_index"]) for reply in world.replies()]
 
 
 def test_an_operation_that_was_skipped_is_not_skipped_again() -> None:
