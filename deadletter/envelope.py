@@ -49,7 +49,7 @@ class DeadLetter:
     time of the original record, both in ms. ``exhausted``: it waited to the end of its wait. ``frame`` is the
     innermost function of ours on the stack. ``source``: the sending instance, None where it could not be
     read. ``replays``: how often a person sent it through again. ``traceparent`` counts where the record has
-    no such header of its own.
+    no such header of its own. ``decide_by`` (ms) is for the answer to a channel that takes silence for a yes.
     """
 
     group: str
@@ -73,6 +73,7 @@ class DeadLetter:
     source: str | None = None
     replays: int = 0
     traceparent: str | None = None
+    decide_by: int | None = None
 
     @property
     def id(self) -> str:

@@ -26,7 +26,8 @@ class HeldRecord:
 
     ``cause`` is what its intents are called when the wait is over; ``waits_for`` are the references that
     nobody knew. ``begun``: it was let go once, and a command of it may have been sent. ``discarded``: a
-    person took it out, and the channel is still to be told.
+    person took it out, and the channel is still to be told. ``decide_by``: until when a refusal counts, where
+    the channel takes silence for a yes.
     """
 
     record: Record
@@ -43,6 +44,7 @@ class HeldRecord:
     attempts: int = 0
     begun: bool = False
     discarded: bool = False
+    decide_by: int | None = None
 
     @property
     def place(self) -> RecordPlace:

@@ -26,10 +26,10 @@ _INSERT_RECORD = """
 INSERT INTO deadletter.held_record
   (consumer, topic, partition, "offset", hold_id, source, reference, key, value, header_names, header_values,
    received_at, intents, intent_count, class, code, field, detail, waits_for, attempts, held_at,
-   next_attempt_at)
+   next_attempt_at, decide_by)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'epoch'::timestamptz + %s * interval '1 ms',
         %s, %s, %s, %s, %s, %s, %s, %s, 'epoch'::timestamptz + %s * interval '1 ms',
-        'epoch'::timestamptz + %s * interval '1 ms')
+        'epoch'::timestamptz + %s * interval '1 ms', 'epoch'::timestamptz + %s * interval '1 ms')
 ON CONFLICT DO NOTHING
 """
 
@@ -94,7 +94,7 @@ _RECORD_COLUMNS = f"""
     {_MS.format("held.received_at")}, held.intents, held.intent_count, held.class, held.code,
     held.field, held.detail, held.waits_for,
     held.attempts, {_MS.format("held.held_at")}, {_MS.format("held.next_attempt_at")},
-    held.released_at IS NOT NULL, EXISTS (
+    {_MS.format("held.decide_by")}, held.released_at IS NOT NULL, EXISTS (
         SELECT FROM deadletter.skipped AS s
          WHERE s.consumer = held.consumer AND s.topic = held.topic AND s.partition = held.partition
            AND s."offset" = held."offset" AND s.intent_index = ANY(held.intents)
@@ -312,6 +312,7 @@ def _held(consumer: str, held: HeldRecord) -> tuple[Any, ...]:
         held.attempts,
         held.held_at,
         held.next_attempt_at,
+        held.decide_by,
     )
 
 
@@ -335,7 +336,7 @@ def _record(row: Sequence[Any]) -> HeldRecord:
     (
         topic, partition, hold_key, by_reference, channel, offset, source, reference, key, value, names,
         values, received_at, intents, intent_count, class_, code, place, detail, waits_for, attempts, held_at,
-        next_attempt_at, begun, discarded,
+        next_attempt_at, decide_by, begun, discarded,
     ) = row  # fmt: skip
     headers = tuple(
         (n.decode("utf-8", "surrogatepass"), bytes(v)) for n, v in zip(names, values, strict=True)
@@ -355,4 +356,5 @@ def _record(row: Sequence[Any]) -> HeldRecord:
         attempts=attempts,
         begun=begun,
         discarded=discarded,
+        decide_by=decide_by,
     )

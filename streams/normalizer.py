@@ -204,7 +204,11 @@ class _Parts:
             ).command,
             router=self._router,
             gate=self._breakers,
-            endings=Endings(app_version=APP_VERSION, now_ms=clock.now_ms),
+            endings=Endings(
+                app_version=APP_VERSION,
+                now_ms=clock.now_ms,
+                decide_within_ms=settings.marketplace.decide_within_ms,
+            ),
             metrics=counted,
         )
         self._intake = Intake(

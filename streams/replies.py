@@ -35,7 +35,7 @@ SEND_S = 30.0
 
 _BEGINNINGS = """
 SELECT value FROM oms.event
-WHERE stream_id = ANY(%s) AND order_id = ANY(%s::uuid[]) AND type = ANY(%s)
+WHERE stream_id = ANY(%s) AND order_id = ANY(%s::uuid[]) AND type = ANY(%s) ORDER BY partition, position
 """
 
 

@@ -52,7 +52,7 @@ class Reply:
     discarded.
     ``reference`` is None when the record could not be read. ``retry``: whether sending the same order again
     can help; None when nobody can say. ``decide_by``: until when a refusal counts, for a channel that takes
-    silence for a yes. Instants in ms.
+    silence for a yes; None when the record could not be read. Instants in ms.
     """
 
     channel: str
@@ -113,6 +113,7 @@ def dead_reply(letter: DeadLetter, source: str, reference: str | None, answered_
         next_action=told.next_action,
         received_at=letter.received_at,
         answered_at=answered_at,
+        decide_by=letter.decide_by,
     )
     return reply_message(reply, letter.record.key)
 
@@ -154,5 +155,6 @@ def _intake_reply(
         next_action=next_action,
         received_at=record.timestamp_ms,
         answered_at=answered_at,
+        decide_by=held.decide_by,
     )
     return reply_message(reply, record.key)

@@ -41,6 +41,7 @@ def letter_of(poison: Poison, app_version: str, now_ms: int) -> DeadLetter:
         schema_id=_schema_id(record.value),
         command_id=None if command is None else command.command_id,
         traceparent=None if command is None else command.traceparent,
+        decide_by=None if command is None else command.decide_by,
     )
 
 

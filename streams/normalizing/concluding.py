@@ -251,8 +251,12 @@ class Concluder:
             return [self._faulty(work, intent, fault_of(given_up)) for intent in work.undecided]
         return self._endings_of(work, rows, wait_over=True) or []
 
-    def hold(self, work: Work, held: HeldRecord) -> None:
-        """Let every intent of ``work`` that asks wait as part of ``held``; the others are over."""
+    def hold(self, work: Work, key: HoldKey, code: Code, rows: Rows, now_ms: int, wait_ms: int) -> None:
+        """Let every intent of ``work`` that asks wait, as ``held_record`` says; the others are over."""
+        limits = [limit for i in work.asking if (limit := self._endings.decide_by(i)) is not None]
+        held = held_record(work, key, code, rows, now_ms, wait_ms)
+        if limits:
+            held = replace(held, decide_by=min(limits))
         endings: list[Ending] = [self._endings.held(held, work.batch) for _ in held.intents]
         endings += [
             self._endings.skipped(work.record, intent, intent.skipped, work.batch)

@@ -58,11 +58,21 @@ def fault_of_bug(error: Exception, stage: Stage) -> Fault:
 
 
 class Endings:
-    """Makes the endings of intents of one release; ``now_ms`` is the wall clock."""
+    """Makes the endings of intents of one release; ``now_ms`` is the wall clock.
 
-    def __init__(self, *, app_version: str, now_ms: Callable[[], int]) -> None:
+    ``decide_within_ms``: how soon an order must be decided where the channel takes silence for a yes.
+    """
+
+    def __init__(self, *, app_version: str, now_ms: Callable[[], int], decide_within_ms: int) -> None:
         self._app_version = app_version
         self._now_ms = now_ms
+        self._decide_within_ms = decide_within_ms
+
+    def decide_by(self, intent: Intent | None) -> int | None:
+        """Until when a refusal of ``intent`` counts (ms); None where its channel waits for the answer."""
+        if intent is None or intent.due_from is None:
+            return None
+        return intent.due_from + self._decide_within_ms
 
     def accepted(self, record: Record, intent: Intent, framed: Framed, batch: Settling) -> AcceptedIntent:
         """``intent`` became the command ``framed``."""
@@ -79,6 +89,7 @@ class Endings:
         letter = self._letter(
             record, intent.channel, intent.source, fault, intent.intent_index, intent.intent_count
         )
+        letter = replace(letter, decide_by=self.decide_by(intent))
         return DeadIntent(fault.dead, letter, intent.source, intent.reference, batch.settle)
 
     def held(self, held: HeldRecord, batch: Settling) -> HeldIntent:
@@ -110,6 +121,7 @@ class Endings:
         letter = self._letter(
             record, channel, source, fault_of(verdict.dead), verdict.intent_index, verdict.intent_count
         )
+        letter = replace(letter, decide_by=self.decide_by(intent))
         reference = None if intent is None else intent.reference
         return DeadIntent(verdict.dead, letter, source, reference, batch.settle)
 

@@ -33,7 +33,7 @@ from deadletter.held import HoldKey, RecordPlace, place_of
 from deadletter.holds import Holds
 from deadletter.router import Router
 from deadletter.verdicts import Verdict
-from streams.normalizing.concluding import Concluder, Conclusion, Work, held_record
+from streams.normalizing.concluding import Concluder, Conclusion, Work
 from streams.normalizing.context import AccountContext, Asked
 from streams.normalizing.intake_metrics import PARKED, IntakeMetrics
 from streams.normalizing.look_up import look_up
@@ -310,7 +310,7 @@ class Intake:
 
     def _hold(self, work: Work, key: HoldKey, code: Code, rows: Rows) -> None:
         wait_ms = self._holds.policy.of(work.channel).wait_ms(0)
-        self._concluder.hold(work, held_record(work, key, code, rows, self._holds.now_ms(), wait_ms))
+        self._concluder.hold(work, key, code, rows, self._holds.now_ms(), wait_ms)
 
     def _has_room(self, work: Work, key: HoldKey) -> bool:
         """Whether one more record may wait; what is parked counts, because it may be held next."""

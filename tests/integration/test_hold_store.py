@@ -44,6 +44,7 @@ def held(
         waits_for=("sub_9",),
         held_at=NOW_MS,
         next_attempt_at=NOW_MS + 30_000,
+        decide_by=NOW_MS + 8_000 if offset == 1 else None,
     )
 
 

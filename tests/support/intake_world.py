@@ -114,7 +114,7 @@ class IntakeWorld:
             command=self._command,
             router=self.router,
             gate=self.breakers,
-            endings=Endings(app_version="9", now_ms=lambda: self.wall),
+            endings=Endings(app_version="9", now_ms=lambda: self.wall, decide_within_ms=8_000),
             metrics=counted,
         )
         self.intake = Intake(

@@ -29,15 +29,13 @@ from tierline.domain.events import (
 )
 from tierline.domain.identity import payment_id_of, uuid_of
 from tierline.domain.invariant import BrokenInvariant
-from tierline.domain.moments import ms_of_instant, text_of_ms
+from tierline.domain.moments import ms_of_instant
 from tierline.domain.pending import Conflict, superseded_by_accepted, superseded_by_held
 from tierline.domain.proposal import Target, Unchanged, asked
 from tierline.domain.quoting import issue_quote
 from tierline.domain.reasons import ReasonCode
+from tierline.domain.silence import accepted_by_silence
 from tierline.domain.state import State, addressed
-
-ALREADY_ACCEPTED = ReasonCode.MARKETPLACE_ALREADY_ACCEPTED
-FIRST_PAYMENT = 1
 
 
 def decide_order(state: State, command: Command, request: PlaceOrder, context: Context) -> tuple[Event, ...]:
@@ -70,24 +68,24 @@ def _reference_reused(
     order_id: str, claim: Claim, command: Command, request: PlaceOrder, context: Context
 ) -> tuple[Event, ...]:
     reason = Reason(ReasonCode.REFERENCE_REUSED, f"the order that has it is {claim.outcome}")
-    accepted = accepted_by_silence(command, context)
+    accepted = accepted_by_silence(command.decide_by, context.now)
     ending = (OrderHeld((*accepted, reason)),) if accepted else _rejection((reason,))
     return about(order_id, _received(request), *ending)
 
 
-def accepted_by_silence(command: Command, context: Context) -> tuple[Reason, ...]:
-    """Why it is too late to reject the order: its sender has taken silence for a yes; () if it is not."""
-    if command.decide_by is None or context.now <= command.decide_by:
-        return ()
-    return (Reason(ALREADY_ACCEPTED, f"it had to be decided by {text_of_ms(command.decide_by)}"),)
-
-
 def placed(
-    order_id: str, arrival: OrderReceived | OrderReleased, assessment: Assessment, context: Context
+    order_id: str,
+    arrival: OrderReceived | OrderReleased,
+    assessment: Assessment,
+    context: Context,
+    payments: int = 0,
 ) -> tuple[Event, ...]:
-    """The decision about an order that arrives: from a channel, or from being on hold."""
+    """The decision about an order that arrives: from a channel, or from being on hold.
+
+    ``payments``: how many were asked for it before, in vain.
+    """
     validated = OrderValidated(assessment.verdicts, validate_only=False)
-    accepted_there = accepted_by_silence(assessment.order.command, context)
+    accepted_there = accepted_by_silence(assessment.order.command.decide_by, context.now)
     if assessment.failing and accepted_there:
         return about(order_id, arrival, OrderHeld(accepted_there + assessment.failing))
     if assessment.rejecting:
@@ -104,20 +102,21 @@ def placed(
         case Target() as target:
             rolled = tuple(replace(event, order_id=order_id) for event in assessment.order.rolled)
             accepted = superseded + about(order_id, arrival) + rolled + about(order_id, validated)
-            return accepted + _carried_out(order_id, assessment, target, context)
+            return accepted + _carried_out(order_id, assessment, target, context, payments)
         case _:
             raise BrokenInvariant(f"order {order_id} is impossible and yet nothing speaks against it")
 
 
 def _carried_out(
-    order_id: str, assessment: Assessment, target: Target, context: Context
+    order_id: str, assessment: Assessment, target: Target, context: Context, payments: int
 ) -> tuple[Event, ...]:
     order = assessment.order
-    quote = _quote(uuid_of("quote", order_id), assessment, target, context, validate_only=False)
+    quote_id = uuid_of("quote", order_id, str(payments)) if payments else uuid_of("quote", order_id)
+    quote = _quote(quote_id, assessment, target, context, validate_only=False)
     quoted = _quoted(quote, order_id) + reserved_for(order_id, quote)
     if order.account.payment == GATEWAY and quote.due_minor > 0:
         payment = PaymentRequested(
-            payment_id_of(order_id, FIRST_PAYMENT),
+            payment_id_of(order_id, payments + 1),
             quote.due_minor,
             quote.currency,
             order.request.payment_method,

@@ -10,7 +10,8 @@ A result is judged by where its payment stands, so late, repeated and overtaking
 | voided     | the order fails                     | noted               | voided, captured         |
 | refunded   | the order fails                     | noted               | refunded                 |
 
-"Captured" includes what follows it: a refund asked for or done.
+"Captured" includes what follows it: a refund asked for or done. An order whose sender has taken silence for a
+yes does not fail: it goes on hold, and its release asks for another payment.
 
 An amount or currency other than the one asked for is never applied: the money is given back and the order
 fails. A capture that overtakes its authorization completes the order: the money asked for was taken.
@@ -19,8 +20,9 @@ fails. A capture that overtakes its authorization completes the order: the money
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from tierline.domain.about import about
+from tierline.domain.about import about, reason_code
 from tierline.domain.account_credit import released_from
 from tierline.domain.activation import completing_events
 from tierline.domain.claims import NewAttempt
@@ -30,6 +32,7 @@ from tierline.domain.events import (
     Event,
     EventBody,
     OrderFailed,
+    OrderHeld,
     PaymentAuthorized,
     PaymentCaptured,
     PaymentCaptureRequested,
@@ -42,6 +45,7 @@ from tierline.domain.events import (
 )
 from tierline.domain.invariant import BrokenInvariant
 from tierline.domain.reasons import ReasonCode
+from tierline.domain.silence import accepted_by_silence
 from tierline.domain.state import State, addressed
 from tierline.domain.subscription import ActiveSubscription, PaidOrder, Payment, PaymentStage
 
@@ -62,7 +66,19 @@ def decide_payment_result(
     if payment is None:
         raise BrokenInvariant(f"result for payment {result.payment_id}, which nobody asked for")
     quiet, decide = RESULTS[result.status]
-    return () if payment.stage in quiet else decide(subscription, payment, result)
+    if payment.stage in quiet:
+        return ()
+    events = decide(subscription, payment, result)
+    live = subscription.order_paid_by(payment.payment_id)
+    accepted = () if live is None else accepted_by_silence(live.order.decide_by, context.now)
+    return tuple(_never_failed(event, accepted) for event in events) if accepted else events
+
+
+def _never_failed(event: Event, accepted: tuple[Reason, ...]) -> Event:
+    if not isinstance(event.body, OrderFailed):
+        return event
+    held = OrderHeld((*accepted, *event.body.reasons))
+    return replace(event, body=held, reason_code=reason_code(held))
 
 
 def _authorized(now: ActiveSubscription, payment: Payment, result: RecordPaymentResult) -> tuple[Event, ...]:

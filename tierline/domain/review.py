@@ -2,7 +2,8 @@
 
 A released order is decided anew, as of when it was received: at that moment's price, against what is in force
 now. The person waives the rules that only hold; what rejects, rejects. Two things keep it on hold: another
-order of the subscription that is under way, and that its channel has taken silence for a yes.
+order of the subscription that is under way, and that its channel has taken silence for a yes. Where a payment
+was declined after that, another one is asked for.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from tierline.domain.events import (
     OrderReviewRefused,
     Reason,
 )
-from tierline.domain.moments import text_of_ms
-from tierline.domain.orders import ALREADY_ACCEPTED, accepted_by_silence, placed
+from tierline.domain.orders import placed
 from tierline.domain.pending import Conflict, InProgress, reasons_of_meeting
 from tierline.domain.proposal import asked
 from tierline.domain.reasons import ReasonCode
+from tierline.domain.silence import accepted_by_silence
 from tierline.domain.state import State, addressed
 from tierline.domain.subscription import ActiveSubscription, OnHold
 
@@ -53,9 +54,9 @@ def decide_release(
             released = OrderReleased(release.reason)
             if isinstance(assessment.meeting, Conflict | InProgress):
                 meets = reasons_of_meeting(assessment.meeting, held.order.received_at)
-                still = accepted_by_silence(order.command, context) + meets
+                still = accepted_by_silence(held.order.decide_by, context.now) + meets
                 return about(release.order_id, released, OrderHeld(still))
-            return placed(release.order_id, released, assessment, context)
+            return placed(release.order_id, released, assessment, context, held.order.payments)
 
 
 def decide_rejection(
@@ -70,10 +71,8 @@ def decide_rejection(
             held = subscription.on_hold(rejection.order_id)
             if held is None:
                 return _refused(REJECT, rejection.order_id, _not_on_hold(subscription, rejection.order_id))
-            limit = held.order.decide_by
-            if limit is not None and context.now > limit:
-                detail = f"it counts as accepted since {text_of_ms(limit)}"
-                return _refused(REJECT, rejection.order_id, Reason(ALREADY_ACCEPTED, detail))
+            for too_late in accepted_by_silence(held.order.decide_by, context.now):
+                return _refused(REJECT, rejection.order_id, too_late)
             reasons = (Reason(ReasonCode.REJECTED_BY_OPERATOR, rejection.reason),)
             return about(rejection.order_id, OrderRejected(reasons, retry=False))
 

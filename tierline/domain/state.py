@@ -12,7 +12,7 @@ from tierline.domain.subscription import ActiveSubscription, NoSubscription, Sub
 from tierline.domain.subscription_fold import evolve_subscription
 
 # Snapshots of another version are thrown away and folded anew: raise it with every change of a state or fold.
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 
 ACCOUNT_PREFIX = "account:"
 SUBSCRIPTION_PREFIX = "subscription:"

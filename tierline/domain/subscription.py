@@ -42,7 +42,10 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """Who ordered, when the broker took it in (ms), and by when it had to be decided, if at all."""
+    """Who ordered, when the broker took it in (ms), and by when it had to be decided, if at all.
+
+    ``payments``: how many were asked for so far.
+    """
 
     order_id: str
     channel: str
@@ -50,6 +53,7 @@ class OrderFacts:
     source_ref: str
     received_at: int
     decide_by: int | None = None
+    payments: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,9 @@ class Arriving:
 
 @dataclass(frozen=True, slots=True)
 class OnHold:
-    """An order that a rule parked before validation: it will be decided later, as it was asked."""
+    """An order that a rule parked before validation, or whose payment was declined when its sender had taken
+    silence for a yes: it will be decided later, as it was asked.
+    """
 
     order: OrderFacts
     request: OrderReceived
@@ -73,6 +79,7 @@ class Quoted:
     """Accepted and priced; whether money must be collected is said next."""
 
     order: OrderFacts
+    request: OrderReceived
     quote: QuoteIssued
 
 
@@ -81,6 +88,7 @@ class AwaitingPayment:
     """The gateway was asked to authorize. A newer order may still supersede this one."""
 
     order: OrderFacts
+    request: OrderReceived
     quote: QuoteIssued
     payment_id: str
 
@@ -90,6 +98,7 @@ class Authorized:
     """The gateway holds the money; the decision that heard so also asks for the capture."""
 
     order: OrderFacts
+    request: OrderReceived
     quote: QuoteIssued
     payment_id: str
 
@@ -99,6 +108,7 @@ class Capturing:
     """Past the point of no return: the capture was asked for, nothing supersedes this order any more."""
 
     order: OrderFacts
+    request: OrderReceived
     quote: QuoteIssued
     payment_id: str
 

@@ -112,13 +112,16 @@ def _rejected(now: ActiveSubscription, event: RecordedEvent, _: OrderRejected) -
     return replace(now.without_hold(event.order_id), arriving=None)
 
 
-def _held(now: ActiveSubscription, _: RecordedEvent, __: OrderHeld) -> ActiveSubscription:
-    if now.arriving is None:
+def _held(now: ActiveSubscription, event: RecordedEvent, _: OrderHeld) -> ActiveSubscription:
+    """An order that arrives, or one whose payment was declined too late for a no."""
+    pending = now.arriving or now.live
+    if pending is None or pending.order.order_id != event.order_id:
         return now
-    hold = OnHold(now.arriving.order, now.arriving.request)
+    hold = OnHold(pending.order, pending.request)
+    now = _without_live(replace(now, arriving=None), event)
     if hold.order.decide_by is not None:
-        return replace(now, arriving=None, kept=(*now.kept, hold))
-    return replace(now, arriving=None, held=hold)
+        return replace(now, kept=(*now.kept, hold))
+    return replace(now, held=hold)
 
 
 def _released(now: ActiveSubscription, event: RecordedEvent, _: OrderReleased) -> ActiveSubscription:
@@ -132,11 +135,11 @@ def _superseded(now: ActiveSubscription, event: RecordedEvent, _: OrderSupersede
     return _without_live(now.without_hold(event.order_id), event)
 
 
-def _quoted(now: ActiveSubscription, event: RecordedEvent, body: QuoteIssued) -> ActiveSubscription:
-    if body.validate_only:
+def _quoted(now: ActiveSubscription, _: RecordedEvent, body: QuoteIssued) -> ActiveSubscription:
+    if body.validate_only or now.arriving is None:
         return now
-    order = _facts(event) if now.arriving is None else now.arriving.order
-    return replace(now, arriving=None, live=Quoted(order, body), accepted_at=_newest(now, order))
+    order, request = now.arriving.order, now.arriving.request
+    return replace(now, arriving=None, live=Quoted(order, request, body), accepted_at=_newest(now, order))
 
 
 def _payment_requested(
@@ -152,14 +155,15 @@ def _payment_requested(
     )
     live = now.live
     if isinstance(live, Quoted):
-        live = AwaitingPayment(live.order, live.quote, body.payment_id)
+        order = replace(live.order, payments=live.order.payments + 1)
+        live = AwaitingPayment(order, live.request, live.quote, body.payment_id)
     return replace(now, live=live, payments=_remembered((*now.payments, payment)))
 
 
 def _authorized(now: ActiveSubscription, _: RecordedEvent, body: PaymentAuthorized) -> ActiveSubscription:
     live = now.order_paid_by(body.payment_id)
     if live is not None:
-        now = replace(now, live=Authorized(live.order, live.quote, live.payment_id))
+        now = replace(now, live=Authorized(live.order, live.request, live.quote, live.payment_id))
     return _moved(now, body.payment_id, PaymentStage.AUTHORIZED, body.gateway_ref)
 
 
@@ -168,7 +172,7 @@ def _capture_requested(
 ) -> ActiveSubscription:
     live = now.order_paid_by(body.payment_id)
     if live is not None:
-        now = replace(now, live=Capturing(live.order, live.quote, live.payment_id))
+        now = replace(now, live=Capturing(live.order, live.request, live.quote, live.payment_id))
     return _moved(now, body.payment_id, PaymentStage.CAPTURE_REQUESTED, body.gateway_ref)
 
 

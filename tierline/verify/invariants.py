@@ -21,6 +21,7 @@ from tierline.verify.evidence import (
 
 GENESIS = bytes(32)
 _NEVER = 2**63
+_ENDED_BY_CHANNEL = "SUBSCRIPTION_ENDED"
 ONCE_PER_ORDER = (
     "OrderReceived",
     "QuoteIssued",
@@ -222,7 +223,10 @@ def is_raw(topic: str) -> bool:
 
 
 def no_effect_happens_twice(evidence: Evidence, settled: Mapping[int, Sequence[TopicEvent]]) -> Finding:
-    """Per order each effect at most once, one ending at most; per payment one capture at the gateway."""
+    """Per order each effect at most once, one ending at most; per payment one capture at the gateway.
+
+    An order that a person released is priced anew.
+    """
 
     def offences() -> Iterator[str]:
         effects: Counter[tuple[str, str]] = Counter()
@@ -232,6 +236,8 @@ def no_effect_happens_twice(evidence: Evidence, settled: Mapping[int, Sequence[T
                 order, kind = event.envelope["order_id"], event.envelope["type"]
                 if order is None:
                     continue
+                if kind == "OrderReleased":
+                    effects[order, "QuoteIssued"] = 0
                 if kind in ONCE_PER_ORDER:
                     effects[order, kind] += 1
                     if effects[order, kind] == 2:
@@ -249,7 +255,9 @@ def no_effect_happens_twice(evidence: Evidence, settled: Mapping[int, Sequence[T
 
 
 def silence_is_never_followed_by_a_no(settled: Mapping[int, Sequence[TopicEvent]]) -> Finding:
-    """An order that its channel counts as accepted from some moment on is not rejected after it."""
+    """An order that its channel counts as accepted from some moment on is not rejected after it, nor does it
+    fail, unless the channel itself ended the subscription.
+    """
     limits: dict[str, int] = {}
 
     def offences() -> Iterator[str]:
@@ -259,11 +267,16 @@ def silence_is_never_followed_by_a_no(settled: Mapping[int, Sequence[TopicEvent]
                 limit = event.envelope.get("decide_by")
                 if kind == "OrderReceived" and limit is not None:
                     limits[order] = limit
-                if kind == "OrderRejected" and event.envelope["occurred_at"] > limits.get(order, _NEVER):
-                    yield f"order {order}: rejected at {event.place} after its channel took silence for a yes"
+                if _is_a_no(event) and event.envelope["occurred_at"] > limits.get(order, _NEVER):
+                    yield f"order {order}: {kind} at {event.place} after its channel took silence for a yes"
 
     found = list(offences())
-    return finding("no order is rejected after its limit", len(limits), found)
+    return finding("no order is rejected or fails after its limit", len(limits), found)
+
+
+def _is_a_no(event: TopicEvent) -> bool:
+    kind, reason = event.envelope["type"], event.envelope.get("reason_code")
+    return kind == "OrderRejected" or (kind == "OrderFailed" and reason != _ENDED_BY_CHANNEL)
 
 
 def held_records_keep_their_bytes(evidence: Evidence) -> Finding:

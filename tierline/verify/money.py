@@ -38,7 +38,10 @@ class _Credit:
 
 
 def credit_is_spent_once(settled: Settled) -> Finding:
-    """Credit never falls below what is reserved; every reservation is used or released, once, in full."""
+    """Credit never falls below what is reserved; every reservation is used or released, once, in full.
+
+    An order that a person released may reserve anew.
+    """
 
     def offences() -> Iterator[str]:
         accounts: dict[str, _Credit] = {}
@@ -47,6 +50,8 @@ def credit_is_spent_once(settled: Settled) -> Finding:
             envelope = event.envelope
             if envelope["type"] in TERMINAL:
                 ended.add(envelope["order_id"])
+            if envelope["type"] == "OrderReleased" and envelope["account_id"] in accounts:
+                accounts[envelope["account_id"]].ended.discard(envelope["order_id"])
             if envelope["type"] in _CREDIT_STEPS:
                 account = accounts.setdefault(envelope["account_id"], _Credit())
                 for problem in _CREDIT_STEPS[envelope["type"]](account, envelope):

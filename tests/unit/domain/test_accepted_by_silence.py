@@ -10,34 +10,56 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.given_when_then import COMPLETED_AT_ONCE, Decided, Given, reason_codes
+from tests.support.given_when_then import (
+    AWAITING_PAYMENT,
+    COMPLETED_AT_ONCE,
+    Decided,
+    Given,
+    reason_codes,
+)
 from tests.support.order_values import (
     CONTRACT,
     MINUTE,
     NOON,
     a_change,
     a_policy,
+    a_result,
+    a_review,
     an_opening,
     an_order,
     due,
     order_of,
 )
-from tierline.domain.commands import Command
+from tierline.domain.commands import Command, RejectOrder, ReleaseOrder
 from tierline.domain.events import (
     OrderCompleted,
     OrderFailed,
     OrderHeld,
     OrderReceived,
     OrderRejected,
+    OrderReleased,
+    OrderReviewRefused,
     OrderSuperseded,
     OrderValidated,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentRequested,
+    PaymentVoided,
+    PaymentVoidRequested,
+    QuoteIssued,
+    RefundRequested,
 )
+from tierline.domain.identity import payment_id_of
+from tierline.domain.payment_results import STATUSES
 from tierline.domain.policy import Rule, Severity
 from tierline.domain.reasons import ReasonCode
 
 LIMIT = NOON + 8_000
 LATE = LIMIT + 1
 ALREADY = "MARKETPLACE_ALREADY_ACCEPTED"
+DUE = 1_411_586
 
 
 def an_operation(
@@ -194,6 +216,112 @@ def test_a_late_order_that_nothing_speaks_against_is_completed() -> None:
     story = Given(an_opening())
     story.decider.now = LATE
     story.when(an_operation()).then(*COMPLETED_AT_ONCE)
+
+
+def unpaid(said: str = "authorized") -> Given:
+    """An operation of a gateway account whose payment was asked for in time; the limit has passed since."""
+    story = Given(an_opening(payment="gateway"), an_operation())
+    if said != "nothing":
+        story.when(a_result(an_operation(), said, DUE))
+    story.decider.now = LATE
+    return story
+
+
+@pytest.mark.parametrize(
+    ("before", "status", "amount_minor", "expected"),
+    [
+        ("nothing", "declined", 0, (PaymentDeclined, OrderHeld)),
+        ("authorized", "declined", 0, (PaymentDeclined, PaymentVoidRequested, OrderHeld)),
+        ("nothing", "authorized", 1, (PaymentAuthorized, PaymentVoidRequested, OrderHeld)),
+        ("authorized", "captured", 1, (PaymentCaptured, RefundRequested, OrderHeld)),
+        ("authorized", "voided", 0, (PaymentVoided, OrderHeld)),
+        ("authorized", "refunded", DUE, (PaymentRefunded, OrderHeld)),
+    ],
+)
+def test_an_order_that_is_not_paid_is_held_and_does_not_fail(
+    before: str, status: str, amount_minor: int, expected: tuple[type, ...]
+) -> None:
+    """Whatever the gateway says: the marketplace counts the order as accepted."""
+    decided = unpaid(before).when(a_result(an_operation(), status, amount_minor, gateway_ref="pi_1"))
+    decided.then(*expected)
+    held = reason_codes(decided.the(OrderHeld))
+    assert (ALREADY, 2) == (decided.event(OrderHeld).reason_code, len(held))
+    assert held[1] in ("PAYMENT_DECLINED", "PAYMENT_MISMATCH")
+    assert (None, 1) == (decided.subscription.live, len(decided.subscription.kept))
+    assert "held" == decided.decider.claims[an_operation().command_id][0].outcome
+
+
+def test_a_payment_declined_in_time_fails_the_order() -> None:
+    """At the very limit the marketplace can still be told."""
+    story = unpaid("nothing")
+    story.decider.now = LIMIT
+    story.when(a_result(an_operation(), "declined", 0)).then(PaymentDeclined, OrderFailed)
+
+
+def test_its_release_asks_for_another_payment() -> None:
+    """At the price of when the order was received; the old payment says nothing any more."""
+    story = unpaid("nothing")
+    story.when(a_result(an_operation(), "declined", 0))
+    decided = story.when(a_review(ReleaseOrder(order_of(an_operation()), "a new card"), offset=40))
+    decided.then(OrderReleased, OrderValidated, QuoteIssued, PaymentRequested)
+    asked = decided.the(PaymentRequested)
+    assert (payment_id_of(order_of(an_operation()), 2), DUE) == (asked.payment_id, asked.amount_minor)
+    story.when(a_result(an_operation(), "captured", DUE)).then(PaymentCaptured, RefundRequested)
+    story.when(a_result(an_operation(), "captured", DUE, payment_id=asked.payment_id)).the(OrderCompleted)
+
+
+def test_a_payment_that_is_declined_again_holds_again() -> None:
+    """As often as somebody tries; a rejection is refused."""
+    story = unpaid("nothing")
+    story.when(a_result(an_operation(), "declined", 0))
+    order_id = order_of(an_operation())
+    for attempt in (2, 3):
+        asked = story.when(a_review(ReleaseOrder(order_id, "again"), offset=40 + attempt)).the(
+            PaymentRequested
+        )
+        assert payment_id_of(order_id, attempt) == asked.payment_id
+        story.when(a_result(an_operation(), "declined", 0, payment_id=asked.payment_id, offset=attempt)).then(
+            PaymentDeclined, OrderHeld
+        )
+    story.when(a_review(RejectOrder(order_id, "no"), offset=50)).then(OrderReviewRefused)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(STATUSES), st.sampled_from([0, 1, DUE]), st.integers(1, 3)) | st.none(),
+        max_size=8,
+    )
+)
+def test_no_word_of_the_gateway_ends_a_late_order_with_a_no(
+    happened: list[tuple[str, int, int] | None],
+) -> None:
+    """In whatever order answers, also about payments of before, and releases (None) come."""
+    story = unpaid("nothing")
+    order_id = order_of(an_operation())
+    asked = {payment_id_of(order_id, 1)}
+    for offset, step in enumerate(happened, 100):
+        if step is None:
+            command = a_review(ReleaseOrder(order_id, "again"), offset=offset)
+        else:
+            status, amount_minor, number = step
+            payment = payment_id_of(order_id, number)
+            if payment not in asked:
+                continue
+            command = a_result(an_operation(), status, amount_minor, payment_id=payment, offset=offset)
+        bodies = [event.body for event in story.when(command).events]
+        assert not {type(body) for body in bodies} & {OrderRejected, OrderFailed}
+        asked |= {body.payment_id for body in bodies if isinstance(body, PaymentRequested)}
+
+
+def test_a_newer_operation_that_names_everything_ends_an_unpaid_one() -> None:
+    """It is no longer in progress: the customer may order anew."""
+    story = unpaid("nothing")
+    story.when(a_result(an_operation(), "declined", 0))
+    newer = an_operation("op-2", offset=10, received_at=NOON + MINUTE)
+    decided = story.when(newer)
+    decided.then(OrderSuperseded(order_of(newer)), *AWAITING_PAYMENT)
+    assert () == decided.subscription.kept
 
 
 def test_other_channels_are_rejected_however_late() -> None:

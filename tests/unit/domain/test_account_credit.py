@@ -16,12 +16,14 @@ from tests.support.order_values import (
     SUBSCRIPTION,
     a_change,
     a_result,
+    a_review,
     an_opening,
     an_order,
+    due,
     order_of,
 )
 from tierline.domain.account import OpenAccount
-from tierline.domain.commands import Command
+from tierline.domain.commands import Command, ReleaseOrder
 from tierline.domain.events import (
     CreditGranted,
     CreditReleased,
@@ -29,6 +31,7 @@ from tierline.domain.events import (
     CreditUsed,
     Event,
     OrderFailed,
+    OrderHeld,
     OrderReceived,
     OrderSuperseded,
     OrderValidated,
@@ -224,3 +227,17 @@ def test_late_money_of_an_ended_order_moves_no_credit() -> None:
     given.when(a_result(order, "declined", 0))
 
     assert [] == credit(given.when(a_result(order, "captured", PRICE - 10_000, offset=1)))
+
+
+def test_an_unpaid_order_on_hold_gives_its_credit_back_and_takes_it_again_when_released() -> None:
+    """Nobody waits for an order of the marketplace whose card was declined; its release is priced anew."""
+    given = with_credit(5_000)
+    order = due(upgrade(channel="marketplace"), NOON + 8_000)
+    reserved = credit(given.when(order))
+    given.decider.now = NOON + 8_001
+    declined = given.when(a_result(order, "declined", 0))
+    declined.then(PaymentDeclined, CreditReleased, OrderHeld)
+    released = given.when(a_review(ReleaseOrder(order_of(order), "a new card"), offset=40))
+
+    assert [("CreditReserved", 5_000)] == reserved == credit(released)
+    assert [("CreditReleased", 5_000)] == credit(declined)

@@ -333,6 +333,21 @@ def test_an_order_released_by_a_person_is_answered_to_its_sender() -> None:
     assert ("completed", order.origin, "PO-2") == (reply.outcome, reply.origin, reply.reference)
 
 
+def test_an_order_that_is_not_paid_after_its_limit_is_held_and_not_failed() -> None:
+    """Its channel is told that somebody looks at it, with the limit that has passed."""
+    story = Story(payment="gateway")
+    order = due(an_order(channel="marketplace"), NOON + 8_000)
+    (waiting,) = story.tell(order)
+    story.given.decider.now = NOON + 8_001
+    (held,) = story.tell(a_result(order, "declined", 0))
+    (again,) = story.tell(a_review(ReleaseOrder(order_of(order), "a new card"), offset=2))
+
+    assert ("in_progress", NOON + 8_000) == (waiting.outcome, waiting.decide_by)
+    assert ("held", ["MARKETPLACE_ALREADY_ACCEPTED", "PAYMENT_DECLINED"]) == (held.outcome, codes(held))
+    assert (NOON + 8_000, order.origin) == (held.decide_by, held.origin)
+    assert ("in_progress", waiting.amounts) == (again.outcome, again.amounts)
+
+
 def test_an_order_that_counts_as_accepted_needs_nothing_from_its_channel() -> None:
     """It was decided too late to be refused, so a person decides it here."""
     story = Story()

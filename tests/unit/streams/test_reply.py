@@ -28,6 +28,7 @@ LETTER = DeadLetter(
     app_version="1",
     failed_at=150,
     received_at=100,
+    decide_by=8_100,
 )
 
 
@@ -59,7 +60,7 @@ def test_the_answer_to_a_dead_intent_says_what_to_do() -> None:
         "next_action": text.next_action,
         "received_at": 100,
         "answered_at": 200,
-        "decide_by": None,
+        "decide_by": 8_100,
     }
     assert ("orders.portal.replies.v1", expected) == (message.topic, json.loads(message.value or b""))
 

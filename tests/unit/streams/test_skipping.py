@@ -16,6 +16,7 @@ from tests.support.channel_examples import examples
 from tests.support.intake_world import (
     COMMANDS,
     MARKETPLACE,
+    NOW_MS,
     PARTNER,
     WAIT_MS,
     IntakeWorld,
@@ -157,6 +158,28 @@ def test_a_record_one_of_whose_intents_was_skipped_waits_on_after_a_restart() ->
 def told(world: IntakeWorld) -> list[tuple[str, int]]:
     """(Outcome, intent) of the replies in order."""
     return [(reply["outcome"], reply["intent_index"]) for reply in world.replies()]
+
+
+def test_every_answer_to_an_operation_names_its_limit() -> None:
+    """Whether it waits, dies of its wait, or is taken out; of what cannot be read nobody knows it."""
+
+    async def story(world: IntakeWorld) -> None:
+        await world.hold(world.record(operation("change-plan", "sub_9"), KEY, MARKETPLACE))
+        await world.take(
+            world.record(operation("change-plan", "sub_9"), KEY, MARKETPLACE),
+            world.record(b"{", b"other", MARKETPLACE),
+        )
+        await world.release()
+        world.desk.ask((MARKETPLACE, 0, KEY), "discard", offset=1)
+        world.releases.people_asked()
+        for _ in range(3):
+            await world.release(5_000)
+        limit = NOW_MS - 5 + 8_000
+        assert {("held", 0, limit), ("held", 1, limit), ("discarded", 1, limit), ("dead", 0, limit)} | {
+            ("dead", 2, None)
+        } == {(r["outcome"], r["origin"]["offset"], r["decide_by"]) for r in world.replies()}
+
+    in_intake(story)
 
 
 def test_an_operation_that_was_skipped_is_not_skipped_again() -> None:

@@ -248,13 +248,35 @@ def test_a_cut_decision_is_found() -> None:
 
 
 @pytest.mark.parametrize(("limit", "broken"), [(1_000, 0), (999, 1), (None, 0)])
-def test_a_no_after_the_limit_is_found(limit: int | None, broken: int) -> None:
-    """A channel that takes silence for a yes was told no too late."""
+@pytest.mark.parametrize(
+    ("kind", "reason", "is_a_no"),
+    [
+        ("OrderRejected", "BELOW_TIER_MINIMUM", True),
+        ("OrderFailed", "PAYMENT_DECLINED", True),
+        ("OrderFailed", "SUBSCRIPTION_ENDED", False),
+        ("OrderHeld", "MARKETPLACE_ALREADY_ACCEPTED", False),
+    ],
+)
+def test_a_no_after_the_limit_is_found(
+    limit: int | None, broken: int, kind: str, reason: str, *, is_a_no: bool
+) -> None:
+    """A channel that takes silence for a yes was told no too late. That it ended everything is its own no."""
     received = an_event(0, invariants.GENESIS, order=1, kind="OrderReceived", index=0, count=2)
-    rejected = an_event(1, invariants.GENESIS, order=1, kind="OrderRejected", index=1, count=2)
+    rejected = an_event(1, invariants.GENESIS, order=1, kind=kind, index=1, count=2)
+    told = {"occurred_at": 1_000, "decide_by": limit, "reason_code": reason}
     dated = [
-        dataclasses.replace(event, envelope={**event.envelope, "occurred_at": 1_000, "decide_by": limit})
-        for event in (received, rejected)
+        dataclasses.replace(event, envelope={**event.envelope, **told}) for event in (received, rejected)
     ]
 
-    assert broken == invariants.silence_is_never_followed_by_a_no({0: dated}).broken
+    assert broken * is_a_no == invariants.silence_is_never_followed_by_a_no({0: dated}).broken
+
+
+@pytest.mark.parametrize(("released", "broken"), [(True, 0), (False, 1)])
+def test_a_released_order_may_be_priced_again(*, released: bool, broken: int) -> None:
+    """Once for each release; without one it is an effect that happens twice."""
+    kinds = ["QuoteIssued", "OrderReleased" if released else "OrderHeld", "QuoteIssued"]
+    log = [
+        an_event(n, invariants.GENESIS, order=1, kind=kind, index=n, count=3) for n, kind in enumerate(kinds)
+    ]
+
+    assert broken == invariants.no_effect_happens_twice(evidence_of(log), {0: log}).broken

@@ -97,6 +97,15 @@ INVOICED = period("PeriodInvoiced", "2026-12-01", "2027-01-01", row(300, 3), amo
             ("OrderFailed", "a", {}),
             credit("Reserved", "b", 10),
         ),
+        (
+            credit("Granted", "o", 10),
+            credit("Reserved", "a", 6),
+            credit("Released", "a", 6),
+            ("OrderHeld", "a", {}),
+            ("OrderReleased", "a", {}),
+            credit("Reserved", "a", 6),
+            credit("Used", "a", 6),
+        ),
         (OPENED, ROLLED, INVOICED, period("PeriodRolled", "2027-01-01", "2027-02-01")),
         (
             period(
@@ -113,6 +122,7 @@ INVOICED = period("PeriodInvoiced", "2026-12-01", "2027-01-01", row(300, 3), amo
     ids=[
         "used",
         "released and used by another",
+        "unpaid and released",
         "rolled",
         "credited side by side",
         "charged as quoted",
