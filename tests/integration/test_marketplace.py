@@ -18,7 +18,9 @@ from tests.support.stack import SharedStack, environment_of, own_part_of
 from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.cli.commands import app
+from tierline.domain.identity import payment_id_of
 from tierline.kit.records import Message
+from tierline.kit.settings import PaymentSettings
 from tierline.local.workers import WORKERS
 from tierline.verify.check import check
 from tierline.workload.accounts import sample_subscriptions
@@ -72,6 +74,11 @@ class Marketplace:
         """Run a command as a person would."""
         return CliRunner().invoke(app, list(arguments), env=environment_of(self.bench.settings))
 
+    def state(self, order_id: str) -> str:
+        """Where an order stands in the read model."""
+        [row] = self.bench.query("SELECT state FROM read.order_status WHERE order_id = %s", order_id)
+        return str(row[0])
+
     def tier(self, line: dict[str, Any]) -> tuple[Any, ...]:
         """Standing, plan and number of features in the read model."""
         [row] = self.bench.query(
@@ -84,15 +91,16 @@ class Marketplace:
 
 @pytest.fixture(scope="module")
 def marketplace(shared: SharedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marketplace]:
-    """Every worker, and three subscriptions that the marketplace knows by ids of its own."""
+    """Every worker, and subscriptions that the marketplace knows by ids of its own; no card is any good."""
     with own_part_of(shared) as settings:
-        bench = OrdersBench(settings)
+        bench = OrdersBench(settings, payment=PaymentSettings(decline_rate=1.0))
         today = datetime.now(UTC).date()
-        samples = sample_subscriptions(3, 7, today, bootstrap.catalog(settings), "saas")
+        samples = sample_subscriptions(4, 7, today, bootstrap.catalog(settings), "saas")
         lines = [sample.line for sample in samples]
         for number, line in enumerate(lines):
             line["external_refs"] = [{"channel": "marketplace", "source": "main", "ref": f"guid-{number}"}]
             line.update(seats=10, invoiced=None, contract=None, payment="invoice")
+        lines[3]["payment"] = "gateway"
         folder = tmp_path_factory.mktemp("marketplace")
         file: Path = folder / "subscriptions.ndjson"
         file.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -142,6 +150,33 @@ def test_an_order_that_the_marketplace_accepted_waits_for_a_person(marketplace: 
     assert ("good", "business-year") == marketplace.tier(line)[:2]
     shown = marketplace.tierline("orders", "show", order_id)
     assert "by ops-1: reinstated" in shown.output
+
+
+def test_an_order_whose_payment_is_declined_too_late_is_paid_when_it_is_released(
+    marketplace: Marketplace,
+) -> None:
+    """Declined twice, it is held twice; the third card is good."""
+    line = marketplace.lines[3]
+    late = marketplace.post(line, "ChangePlan", HOURS_AGO, quantity=15)
+    held = marketplace.answered(late, "held")
+    order_id = held["order_id"]
+
+    assert ["MARKETPLACE_ALREADY_ACCEPTED", "PAYMENT_DECLINED"] == [r["code"] for r in held["reasons"]]
+    assert held["received_at"] > held["decide_by"]
+    refused = marketplace.tierline("orders", "reject", order_id, "--reason", "no money")
+    assert "was not rejected: MARKETPLACE_ALREADY_ACCEPTED" in refused.output
+    marketplace.tierline("orders", "release", order_id, "--reason", "another card")
+    wait_for(lambda: marketplace.state(order_id) == "ON_HOLD", "the second payment is declined")
+    marketplace.bench.execute(
+        "INSERT INTO sandbox.payment (payment_id, gateway_ref, amount_minor, currency, status)"
+        " SELECT %s, 'sbx_good', amount_minor, currency, 'authorized' FROM sandbox.payment"
+        " WHERE payment_id = %s",
+        payment_id_of(order_id, 3),
+        payment_id_of(order_id, 2),
+    )
+    marketplace.tierline("orders", "release", order_id, "--reason", "a good card")
+    marketplace.answered(late, "completed")
+    assert ("good", "business-year") == marketplace.tier(line)[:2]
 
 
 def test_an_order_that_has_ended_cannot_be_reviewed(marketplace: Marketplace) -> None:
