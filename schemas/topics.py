@@ -14,7 +14,13 @@ KIB = 1024
 MIB = 1024 * KIB
 DAY_MS = 24 * 60 * 60 * 1000
 
-CHANNELS = ("portal", "partner", "marketplace", "sales_desk")
+CHANNELS = (
+    "portal",
+    "partner",
+    "marketplace",
+    "sales_desk",
+)
+"""Every channel: it gets its topics here, and is read by the file of its name in ``streams/channels``."""
 
 # Consumer groups are bookmarks: a renamed group starts from the beginning. Never rename one.
 NORMALIZER = "tierline-normalizer"

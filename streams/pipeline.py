@@ -1,13 +1,14 @@
-"""The channels, as a table, and the one way from a record to its intents."""
+"""The channels, each read by its own file, and the one way from a record to its intents."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Protocol
 
+from schemas import topics
 from schemas.topics import Topic, orders_topic
-from streams.channels import marketplace, partner, portal, sales_desk
 from streams.reading.contract import Document
 from streams.reading.headers import DEFAULT_SOURCE, UNREADABLE_SOURCE, source_of, traceparent_of
 from streams.reading.intent import Arrival, Intent, PlanNames, Reading, Unreadable
@@ -31,7 +32,7 @@ class RecordContract(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One row: the channel's name, what its bytes must be, and what they then ask for."""
+    """One channel: its name, what its bytes must be, and what they then ask for."""
 
     name: str
     contract: RecordContract
@@ -43,16 +44,13 @@ class Channel:
         return orders_topic(self.name)
 
 
-CHANNELS: Mapping[str, Channel] = {
-    channel.name: channel
-    for channel in (
-        #       name       contract          intents
-        Channel("portal", portal.CONTRACT, portal.intents),
-        Channel("partner", partner.CONTRACT, partner.intents),
-        Channel("marketplace", marketplace.CONTRACT, marketplace.intents),
-        Channel("sales_desk", sales_desk.CONTRACT, sales_desk.intents),
-    )
-}
+def channel_of(name: str) -> Channel:
+    """The channel that ``streams/channels/<name>.py`` describes: its ``CONTRACT`` and its ``intents``."""
+    described = import_module(f"streams.channels.{name}")
+    return Channel(name, described.CONTRACT, described.intents)
+
+
+CHANNELS: Mapping[str, Channel] = {name: channel_of(name) for name in topics.CHANNELS}
 
 
 def read_intents(channel: Channel, record: Record, plans: PlanNames) -> Reading | Unreadable:

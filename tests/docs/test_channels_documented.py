@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 from dataclasses import fields
 from importlib import import_module
@@ -130,3 +133,75 @@ def test_the_added_channel_refuses_as_every_channel_does(
 
     assert isinstance(reading, Unreadable)
     assert expected == (reading.dead.code, reading.dead.field)
+
+
+@pytest.fixture(scope="module")
+def copy_with_kiosk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree to which the page was applied to the letter: one file, one row, one folder."""
+    copy = tmp_path_factory.mktemp("kiosk")
+    for name in ("schemas", "streams", "deadletter", "projections", "tierline", "tests", "catalog", "policy"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    (copy / "streams" / "channels" / "kiosk.py").write_text(MODULE)
+    table = copy / "schemas" / "topics.py"
+    [row] = re.findall(r"\*\*2\. The row\*\*.*?```\n(.*?)```", PAGE, re.DOTALL)
+    before, rows, after = re.split(
+        r"(^CHANNELS = \(\n.*?)(?=^\))", table.read_text(), flags=re.DOTALL | re.MULTILINE
+    )
+    table.write_text(f"{before}{rows}{row}{after}")
+    folder = copy / "schemas" / "examples" / "kiosk"
+    folder.mkdir()
+    order = json.loads(BLOCKS["kiosk"])
+    payloads = {
+        "more-seats": order,
+        "ticket-number": order | {"ticket": 17},
+        "nobody": order | {"workspace": "x"},
+    }
+    for case, payload in payloads.items():
+        (folder / f"{case}.json").write_text(json.dumps(payload))
+    (folder / "cut-short.json").write_text(BLOCKS["kiosk"][:20])
+    done = _python(copy, "-m", "tests.support.channel_examples")
+    assert "4 results changed" in done.stdout, done.stderr
+    return copy
+
+
+def _python(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_a_channel_takes_one_file_one_row_and_one_folder(copy_with_kiosk: Path) -> None:
+    """Its tests pass, those of its publication apart."""
+    tests = ("test_channel_table.py", "test_examples.py", "test_pipeline.py")
+    done = _python(
+        copy_with_kiosk,
+        *("-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider"),
+        *(f"tests/unit/streams/{name}" for name in tests),
+        *("-k", "(kiosk or row) and not schema"),
+    )
+
+    assert 0 == done.returncode, done.stdout
+    assert re.search(r"^2\d passed", done.stdout.splitlines()[-1])
+
+
+def test_an_added_channel_has_topics_and_can_be_validated(copy_with_kiosk: Path) -> None:
+    """Orders, replies and dead letters, without another line anywhere."""
+    listed = _python(
+        copy_with_kiosk, "-c", "from schemas.topics import *; print([t.name for t in all_topics()])"
+    ).stdout
+    told = _python(
+        copy_with_kiosk,
+        *("-m", "tierline.cli", "validate", "--channel", "kiosk", "schemas/examples/kiosk/more-seats.json"),
+    )
+
+    assert {"orders.kiosk.v1", "orders.kiosk.replies.v1", "orders.kiosk.v1.tierline-normalizer.dlq"} <= set(
+        re.findall(r"'([^']+)'", listed)
+    )
+    assert "K-17 from main" in told.stdout, told.stderr
