@@ -21,11 +21,15 @@ def a_workplace(folder: Path) -> Path:
     return folder
 
 
-def run(command: str, folder: Path, *, expected: int = 0) -> str:
-    """Run one command line; returns what it printed. Fails with all of it on another exit code."""
+def run(command: str, folder: Path, *, expected: int = 0, **variables: str) -> str:
+    """Run one command line; returns what it printed. Fails with all of it on another exit code.
+
+    ``variables`` are added to an environment without any of Tierline's.
+    """
     words = shlex.split(command)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TIERLINE_")}
     environment["PATH"] = f"{BIN}{os.pathsep}{environment['PATH']}"
+    environment |= variables
     done = subprocess.run(
         words, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
