@@ -8,7 +8,7 @@ from pathlib import Path
 
 from yaml.nodes import Node
 
-from deadletter.breaker import BreakerRules
+from deadletter.breaker_window import BreakerRules
 from schemas.topics import CHANNELS
 from tierline.kit.yaml_nodes import NodeReader, read_file
 

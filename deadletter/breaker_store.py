@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from deadletter.breaker import BreakerState, Cause, DeadRecord, Entry, Lane, Snapshot
+from deadletter.breaker import BreakerState, Lane, Snapshot
+from deadletter.breaker_window import Cause, DeadRecord, Entry
 from tierline.kit.database import Connection
 
 Place = tuple[str, int]

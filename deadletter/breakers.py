@@ -9,9 +9,10 @@ from typing import Protocol
 
 import structlog
 
-from deadletter.breaker import SPREAD, Breaker, BreakerState, Cause, DeadRecord, Lane
+from deadletter.breaker import Breaker, BreakerState, Lane
 from deadletter.breaker_file import BreakerPolicy
 from deadletter.breaker_store import Action, ActionOutcome, Head, Place, StoredBreaker, Verb
+from deadletter.breaker_window import SPREAD, Cause, DeadRecord
 from deadletter.classify import PARKING
 from deadletter.router import DeadIntent
 from tierline.domain.outcome import Dead

@@ -36,13 +36,14 @@ from streams.normalizing.context import AccountContext, Asked, ContextChanges
 from streams.normalizing.endings import Endings
 from streams.normalizing.intake import Intake
 from streams.normalizing.intake_metrics import IntakeMetrics
-from streams.normalizing.intake_store import IntakeChanges, IntakeStore, StoreThread, Taken
+from streams.normalizing.intake_store import IntakeChanges, IntakeStore, Taken
 from streams.normalizing.normalize import Normalizer
 from streams.normalizing.outlet import Outlet
 from streams.normalizing.positions import Positions
 from streams.normalizing.progress import Place, Progress
 from streams.normalizing.releases import Releases
 from streams.normalizing.resolve import RefRow
+from streams.normalizing.store_thread import StoreThread
 from streams.pipeline import CHANNELS
 from streams.reading.intent import PlanAliases, PlanNames
 from streams.transport import Batch, BatchConsumer

@@ -3,16 +3,12 @@
 Every write, and every look-up that something may be sent for, checks that the leases are still held: a
 process that was frozen while another took its partitions over changes nothing.
 
-``IntakeStore`` is one session, used by one thread. ``StoreThread`` is its face on the event loop: it waits as
-long as the store is away, so an outage is never an answer.
+It is one session, used by one thread; ``store_thread`` is its face on the event loop.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from sys import intern
@@ -51,7 +47,6 @@ from tierline.kit.crash_points import reached
 from tierline.kit.database import Connection, is_outage
 from tierline.kit.errors import LookUpFailed, PositionOutsideLog
 from tierline.kit.leases import Lease, LeaseLost, Progress
-from tierline.kit.retry import Backoff
 
 Result = TypeVar("Result")
 
@@ -345,61 +340,3 @@ def _storable(asked: Asked) -> bool:
         return b"\x00" not in "".join(asked).encode("utf-8")
     except UnicodeEncodeError:
         return False
-
-
-class StoreThread:
-    """Runs the calls of an IntakeStore in its thread, one after the other, and waits out its absences."""
-
-    def __init__(self, store: IntakeStore, backoff: Backoff | None = None) -> None:
-        self._store = store
-        self._backoff = backoff or Backoff()
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self._away_since: float | None = None
-        self._away_s = 0.0
-
-    @property
-    def away(self) -> bool:
-        """Whether the last call found the store away."""
-        return self._away_since is not None
-
-    def present_ms(self) -> int:
-        """A clock in ms that stands still while the store is away: its absence uses up nobody's wait."""
-        now = time.monotonic()
-        away = self._away_s + (now - self._away_since if self._away_since is not None else 0.0)
-        return int((now - away) * 1000)
-
-    async def call(self, step: Callable[..., Result], *arguments: object) -> Result:
-        """The result of ``step(*arguments)``, a method of the store, however long that takes."""
-        failures = 0
-        while True:
-            try:
-                result = await asyncio.get_running_loop().run_in_executor(self._executor, step, *arguments)
-            except Exception as error:
-                if not self._store.is_outage(error):
-                    raise
-                failures += 1
-                self._gone(error, failures)
-                await asyncio.sleep(self._backoff.wait_ms(failures) / 1000)
-            else:
-                self._back()
-                return result
-
-    def post(self, step: Callable[..., None], *arguments: object) -> None:
-        """Have ``step(*arguments)`` done after what was asked before; for steps that need no server."""
-        self._executor.submit(step, *arguments)
-
-    def close(self) -> None:
-        """End the session and the thread; a call that is under way ends by itself."""
-        self._executor.submit(self._store.close)
-        self._executor.shutdown(wait=False)
-
-    def _gone(self, error: Exception, failures: int) -> None:
-        if self._away_since is None:
-            self._away_since = time.monotonic()
-        _log.warning("store_away", cause=repr(error), failures=failures)
-
-    def _back(self) -> None:
-        if self._away_since is not None:
-            self._away_s += time.monotonic() - self._away_since
-            self._away_since = None
-            _log.info("store_back")

@@ -13,8 +13,9 @@ from typing import Protocol
 import structlog
 
 from deadletter.ports import Fail
-from streams.normalizing.intake_store import IntakeChanges, IntakeStore, StoreThread, Taken
+from streams.normalizing.intake_store import IntakeChanges, IntakeStore, Taken
 from streams.normalizing.progress import Place, Progress
+from streams.normalizing.store_thread import StoreThread
 from streams.transport import LogRange
 from tierline.kit.crash_points import reached
 from tierline.kit.leases import LeaseLost

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from deadletter.breaker import BreakerState, Cause, DeadRecord, Lane, Snapshot
+from deadletter.breaker import BreakerState, Lane, Snapshot
 from deadletter.breaker_desk import ask, read_asked, read_breakers
 from deadletter.breaker_store import (
     ActionOutcome,
@@ -19,6 +19,7 @@ from deadletter.breaker_store import (
     mark_taken,
     save_breakers,
 )
+from deadletter.breaker_window import Cause, DeadRecord
 from tierline.kit.database import Connection, connect
 from tierline.kit.settings import Settings
 

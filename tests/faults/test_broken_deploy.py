@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from deadletter.breaker import BreakerRules
+from deadletter.breaker_window import BreakerRules
 from tests.support.broken_deploy import broken_deploy, quick_breakers
 from tests.support.pipeline import (
     Traffic,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deadletter.breaker import Breaker, BreakerRules, BreakerState, Cause, DeadRecord, Snapshot
+from deadletter.breaker import Breaker, BreakerState, Snapshot
+from deadletter.breaker_window import BreakerRules, Cause, DeadRecord
 
 RULES = BreakerRules()
 SECOND = 1_000

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deadletter.breaker import BreakerRules
 from deadletter.breaker_file import load_breaker_policy, read_breaker_policy
+from deadletter.breaker_window import BreakerRules
 from tierline.kit.yaml_nodes import YamlRefused
 
 SHIPPED = Path(__file__).parents[3] / "policy" / "breaker.yaml"

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import pytest
 
-from streams.normalizing.intake_store import IntakeStore, StoreThread
+from streams.normalizing.intake_store import IntakeStore
+from streams.normalizing.store_thread import StoreThread
 from tierline.kit.retry import Backoff
 
 
