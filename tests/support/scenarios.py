@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
@@ -22,17 +23,19 @@ ITEM_IDS = ("base", "extra", "module")
 
 minor = st.integers(0, 10**7)
 days = st.dates(date(2015, 1, 1), date(2035, 1, 1))
-durations = st.one_of(st.none(), st.integers(1, 3))
+durations: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.just({}), st.integers(1, 3).map(lambda n: {"periods": n}), days.map(lambda day: {"until": day})
+)
 discounts = st.lists(
     st.one_of(
         st.builds(
-            lambda value, periods, carry: percent(str(value), periods=periods, carry_over=carry),
+            lambda value, duration, carry: percent(str(value), carry_over=carry, **duration),
             st.integers(0, 100),
             durations,
             st.booleans(),
         ),
         st.builds(
-            lambda value, periods, carry: amount(value, periods=periods, carry_over=carry),
+            lambda value, duration, carry: amount(value, carry_over=carry, **duration),
             st.integers(0, 10**5),
             durations,
             st.booleans(),
@@ -126,13 +129,15 @@ def credits_of(draw: st.DrawFn, period: Period, item: Item) -> tuple[CreditedSpa
 
 @st.composite
 def changes_of(draw: st.DrawFn, state: BillingState, mode: Mode) -> Change:
-    """A change inside the period, by day or by instant, that the state allows."""
+    """A change inside the period, by day or by instant, that the state allows; now and then all ends."""
     at = draw(moments_in(state.period))
     cycle = Cycle.KEEP_PERIOD
     if mode is not Mode.NONE:
         allowed = [each for each in Cycle if each is not Cycle.KEEP_BILLING_DAY or state.billing_day]
         cycle = draw(st.sampled_from(allowed))
     interval = state.items[0].interval
+    if cycle is Cycle.KEEP_PERIOD and draw(st.integers(0, 9)) == 0:
+        return Change(at, (), draw(discounts), mode, cycle)
     if cycle is not Cycle.KEEP_PERIOD:
         texts = MONTH_INTERVALS if mode.needs_months else MONTH_INTERVALS + DAY_INTERVALS
         interval = Interval.parse(draw(st.sampled_from(texts)))

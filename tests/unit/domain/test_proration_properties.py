@@ -135,7 +135,8 @@ def test_no_situation_in_range_crashes(situation: Situation) -> None:
 def impossible(situation: Situation) -> dict[str, Situation]:
     """The situation with one thing that cannot be, by the field that is to blame."""
     account, state, asked = situation.account, situation.billing, situation.change
-    period, here, there = state.period, state.items[0], asked.items[0]
+    period, here = state.period, state.items[0]
+    there = (asked.items or state.items)[0]
     other = Interval.parse("7month")
     stated = InvoicedRow(here.id, period.start, period.end, here.quantity, here.list_minor)
     accounts = {
@@ -164,7 +165,7 @@ def impossible(situation: Situation) -> dict[str, Situation]:
         "change.items[0].list_minor": replace(asked, items=(replace(there, list_minor=MOST_MINOR + 1),)),
         "change.discounts[0].percent": replace(asked, discounts=(percent("101"),)),
         "cycle": replace(asked, items=(replace(there, interval=other),), cycle=Cycle.KEEP_PERIOD),
-        "mode": replace(asked, mode=Mode.NONE, cycle=Cycle.RESTART),
+        "mode": replace(asked, items=(there,), mode=Mode.NONE, cycle=Cycle.RESTART),
     }
     return {
         **{field: replace(situation, account=each) for field, each in accounts.items()},
