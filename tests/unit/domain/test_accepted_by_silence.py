@@ -375,6 +375,27 @@ def test_an_accepted_order_that_names_only_a_part_of_it_leaves_it_on_hold(missin
     assert 1 == len(decided.subscription.kept)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ({"modules": ("sso-pack",)}, {}, 1),
+        ({"modules": ("sso-pack",)}, {"modules": ("audit-pack", "sso-pack")}, 0),
+        ({"modules": ("sso-pack",)}, {"modules_complete": True}, 0),
+        ({"modules": ("sso-pack",), "modules_complete": True}, {"modules": ("sso-pack",)}, 1),
+    ],
+    ids=["named no more", "named again", "all named", "no longer all"],
+)
+def test_modules_are_a_part_of_what_it_asks_for(
+    before: dict[str, Any], after: dict[str, Any], kept: int
+) -> None:
+    """The same rule as for plan and seats."""
+    story = Given(an_opening())
+    story.decider.now = LATE
+    story.when(an_operation(seats=9, **before)).then(OrderReceived, OrderHeld)
+    newer = an_operation("op-2", offset=10, received_at=NOON + MINUTE, **after)
+    assert kept == len(story.when(newer).subscription.kept)
+
+
 def test_an_order_held_in_time_is_kept_too() -> None:
     """Nobody tells the marketplace no, so it becomes accepted while it waits."""
     story = Given(an_opening(standing="arrears"), policy=a_policy(arrears=Severity.HOLD))

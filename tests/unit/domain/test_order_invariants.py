@@ -74,6 +74,7 @@ MONEY_OF_THE_DEAD = (
 REFERENCES = st.sampled_from(["PO-1", "PO-2", "PO-3", "PO-4"])
 SENDERS = st.sampled_from([("portal", "main"), ("partner", "acme"), ("partner", "globex")])
 PLANS = st.sampled_from([None, "team-month", "business-month", "business-year", "enterprise-year", "gold"])
+MODULES = st.sampled_from([(), (), ("sso-pack",), ("chat-pack",), ("chat-pack", "voice-pack")])
 SEATS = st.sampled_from([None, 0, 9, 12, 15, 20, 30, 600])
 MOMENTS = st.one_of(st.integers(NOON - 3 * MINUTE, NOON + 3 * MINUTE), st.just(ms("2026-12-03T00:00:00")))
 
@@ -102,8 +103,10 @@ class OrdersInAnyOrder(RuleBasedStateMachine):
         sender=SENDERS,
         plan=PLANS,
         seats=SEATS,
+        modules=MODULES,
         received_at=MOMENTS,
         validate_only=st.sampled_from([False, False, False, True]),
+        modules_complete=st.booleans(),
     )
     def order(
         self,
@@ -111,9 +114,11 @@ class OrdersInAnyOrder(RuleBasedStateMachine):
         sender: tuple[str, str],
         plan: str | None,
         seats: int | None,
+        modules: tuple[str, ...],
         received_at: int,
         *,
         validate_only: bool,
+        modules_complete: bool,
     ) -> None:
         """An order of any kind."""
         self.offset += 1
@@ -125,8 +130,10 @@ class OrdersInAnyOrder(RuleBasedStateMachine):
             source=source,
             plan=plan,
             seats=seats,
+            modules=modules,
             received_at=received_at,
             validate_only=validate_only,
+            modules_complete=modules_complete,
         )
         self.send(command)
 
