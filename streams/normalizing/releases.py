@@ -18,18 +18,19 @@ from typing import Protocol
 
 import structlog
 
-from deadletter.held import HeldRecord, HoldKey, RecordPlace, Request, SkippedRow
+from deadletter.held import HeldRecord, HoldKey, RecordPlace, Request
 from deadletter.hold_policy import OnDead
 from deadletter.holds import Holds, KeyHold
-from deadletter.router import Router, SkippedIntent
-from streams.answering.reply import discarded_reply, held_reply
+from deadletter.router import Router
+from streams.answering.reply import held_reply
 from streams.normalizing.concluding import Concluder, Understood, waiting_intents
 from streams.normalizing.context import AccountContext, Asked
+from streams.normalizing.discards import Discards
 from streams.normalizing.intake_metrics import IntakeMetrics
 from streams.normalizing.look_up import look_up
 from streams.normalizing.resolve import Rows, Unknown, references, resolve_record
 from streams.reading.intent import Intent, Reading
-from tierline.domain.outcome import Dead, DeadLetterClass, Skipped, SkipReason
+from tierline.domain.outcome import Dead, DeadLetterClass
 from tierline.kit.crash_points import reached
 
 _WAVE_KEYS = 200
@@ -117,7 +118,7 @@ class Releases:
         self._woken = asyncio.Event()
         self._asked_for = False
         self._doubtful: list[KeyHold] = []
-        self._discarding: set[RecordPlace] = set()
+        self._discards = Discards(holds=holds, router=router, room_made=room_made)
 
     # --- what is told -------------------------------------------------------------------------------------
 
@@ -158,7 +159,7 @@ class Releases:
     def given_up(self) -> None:
         """Every partition was given up."""
         self._doubtful.clear()
-        self._discarding.clear()
+        self._discards.given_up()
         self._holds.drop()
 
     # --- the loop -----------------------------------------------------------------------------------------
@@ -225,7 +226,7 @@ class Releases:
         records: dict[KeyHold, list[HeldRecord]] = {hold: [] for hold in due}
         for held in await self._desk.wave({hold.key: hold.concluded_to for hold in due}):
             known = self._holds.get(held.hold_key)
-            if known is not None and known in records and held.place not in self._discarding:
+            if known is not None and known in records and held.place not in self._discards:
                 records[known].append(held)
         reached("normalizer.after_hold_load")
         for hold in [hold for hold, some in records.items() if not some]:
@@ -287,7 +288,7 @@ class Releases:
         policy = self._holds.policy.of(hold.channel)
         for number, held in enumerate(records):
             if held.discarded:
-                self._discard(hold, held, None)
+                self._discards.begin(hold, held, None)
                 continue
             read = understood[held.place]
             waits = held.place in failed or _waits(_intents(read, held), rows)
@@ -358,42 +359,8 @@ class Releases:
             self._holds.done(request.id, "refused: no such record waits")
         elif held.begun and not held.discarded:
             self._holds.done(request.id, "refused: the record is on its way already")
-        elif held.place not in self._discarding:
-            self._discard(hold, held, request)
-
-    def _discard(self, hold: KeyHold, held: HeldRecord, request: Request | None) -> None:
-        """Let every intent of ``held`` go; with the stored reason the channel is told, then it leaves."""
-        self._discarding.add(held.place)
-        is_head = not hold.parked and hold.concluded_to < held.record.offset
-        hold.waiting -= 1
-        reason = "" if request is None else request.reason
-        for index in () if held.discarded else held.intents:
-            row = SkippedRow(held.place, index, held.intent_count, SkipReason.DISCARDED, reason)
-            self._router.route(SkippedIntent(Skipped(row.reason, reason), row, _nothing))
-        replies = [discarded_reply(held, index, self._holds.now_ms()) for index in held.intents]
-
-        def told() -> None:
-            self._discarding.discard(held.place)
-            self._holds.remove(hold, held.place)
-            if request is not None:
-                self._holds.done(request.id, f"done: {len(replies)} intent(s) discarded")
-            self._room_made()
-
-        self._holds.after_commit(lambda: self._router.tell(replies, told))
-        _log.warning(
-            "held_record_discarded",
-            channel=held.channel,
-            topic=held.place[0],
-            partition=held.place[1],
-            offset=held.place[2],
-            intents=len(held.intents),
-        )
-        if is_head and hold.waiting:
-            self._holds.push(hold)
-
-
-def _nothing() -> None:
-    """What a discarded intent settles: its batch has passed long ago."""
+        elif held.place not in self._discards:
+            self._discards.begin(hold, held, request)
 
 
 def _intents(understood: Understood | None, held: HeldRecord) -> tuple[Intent, ...]:
