@@ -19,13 +19,10 @@ the record's own; a record without one goes by the reference in its first intent
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Protocol, TypeVar
-
-import structlog
 
 from deadletter.breaker import Lane
 from deadletter.breakers import Breakers
@@ -40,6 +37,7 @@ from streams.normalizing.look_up import look_up
 from streams.normalizing.parking import Parked, Parking
 from streams.normalizing.progress import OpenBatch, Place, Progress
 from streams.normalizing.resolve import Rows, references
+from streams.normalizing.standing import Gates, Queue, Standing
 from streams.reading.refusal import Code
 from streams.transport import Batch
 from tierline.kit.crash_points import reached
@@ -52,8 +50,6 @@ _LOOK_AGAIN_S = 0.5
 _PAUSE_S = 0.005
 
 Item = TypeVar("Item")
-
-_log = structlog.get_logger(__name__)
 
 
 class Pressure(Protocol):
@@ -70,16 +66,6 @@ class Presence(Protocol):
     def away(self) -> bool: ...
 
     def present_ms(self) -> int: ...
-
-
-class Gates(Protocol):
-    """The partitions that are read."""
-
-    def pause(self, place: Place) -> None:
-        """Read no more of it for now."""
-
-    def resume(self, place: Place) -> None:
-        """Read on."""
 
 
 class Intake:
@@ -108,14 +94,13 @@ class Intake:
         self._progress = progress
         self._outlet = outlet
         self._store = store
-        self._gates = gates
         self._wait_ms = unknown_account_wait_ms
         self._metrics = metrics
         self._parking: Parking[Work] = Parking(most_records=_PARKED_RECORDS, most_bytes=_PARKED_BYTES)
         self._look_again = asyncio.Event()
         self._held_already: set[RecordPlace] = set()
         self._skipped_already: set[tuple[str, int, int, int]] = set()
-        self._standing: dict[Place, deque[Work | Batch]] = {}
+        self._standing = Standing(gates, metrics)
 
     @property
     def parked(self) -> int:
@@ -125,7 +110,7 @@ class Intake:
     @property
     def standing(self) -> tuple[Place, ...]:
         """The partitions that stand still, because their breakers are open."""
-        return tuple(self._standing)
+        return self._standing.places
 
     def remember(
         self,
@@ -145,9 +130,7 @@ class Intake:
         self._concluder.forget_verdicts(lambda place: place in open_places)
         self._held_already = {r for r in self._held_already if r[:2] in open_places}
         self._skipped_already = {i for i in self._skipped_already if i[:2] in open_places}
-        for place in [place for place in self._standing if place not in open_places]:
-            del self._standing[place]
-            self._metrics.standing_still(place, still=False)
+        self._standing.keep(open_places)
 
     def context_changed(self) -> None:
         """Some reference is known that was not: look at what is parked."""
@@ -168,7 +151,7 @@ class Intake:
     async def take(self, batch: Batch) -> None:
         """Bring every intent of ``batch`` to its end, or let its record wait."""
         await self._room()
-        if (standing := self._standing.get((batch.topic, batch.partition))) is not None:
+        if (standing := self._standing.queue((batch.topic, batch.partition))) is not None:
             standing.append(batch)
             return
         await self._take(batch)
@@ -270,11 +253,11 @@ class Intake:
 
     def _conclude_or_stand(self, work: Work, rows: Rows, *, failed: bool) -> None:
         place = (work.record.topic, work.record.partition)
-        standing = self._standing.get(place)
+        standing = self._standing.queue(place)
         if standing is not None:
             standing.append(work)
         elif not self._breakers.may_try(work.record) or not self._conclude_or_wait(work, rows, failed=failed):
-            self._stand_still(place, work)
+            self._standing.begin(place, work)
 
     def _conclude_or_wait(self, work: Work, rows: Rows, *, failed: bool) -> bool:
         """False, and nothing has happened, when it stands: it would die and must not, or would have to wait
@@ -355,25 +338,16 @@ class Intake:
 
     # --- standing still -----------------------------------------------------------------------------------
 
-    def _stand_still(self, place: Place, work: Work) -> None:
-        self._standing[place] = deque([work])
-        self._gates.pause(place)
-        self._metrics.standing_still(place, still=True)
-        _log.warning("partition_stands_still", topic=place[0], partition=place[1], offset=work.record.offset)
-
     async def go_on(self) -> None:
         """Go on with every partition that stands still, as far as there is room."""
-        for place in list(self._standing):
-            while (standing := self._standing.get(place)) and await self._step(standing):
+        for place in self._standing.places:
+            while (standing := self._standing.queue(place)) and await self._step(standing):
                 pass
             if standing is not None and not standing:
-                del self._standing[place]
-                self._gates.resume(place)
-                self._metrics.standing_still(place, still=False)
-                _log.info("partition_goes_on", topic=place[0], partition=place[1])
+                self._standing.end(place)
         self._metrics.publish()
 
-    async def _step(self, standing: deque[Work | Batch]) -> bool:
+    async def _step(self, standing: Queue) -> bool:
         """Try the first of what stands; False when it stands still."""
         first = standing[0]
         if isinstance(first, Batch):
@@ -393,7 +367,7 @@ class Intake:
         standing.popleft()
         return True
 
-    async def _unfold(self, batch: Batch, standing: deque[Work | Batch]) -> None:
+    async def _unfold(self, batch: Batch, standing: Queue) -> None:
         """Put the records of ``batch`` where it stood."""
         records = batch.records
         opened = self._progress.begin(
