@@ -36,7 +36,7 @@ fix: setup ## apply what the linter and formatter can mend
 test: setup ## all tests, on real Kafka, registry and PostgreSQL
 	$(BIN)/pytest --stack -n $(PYTEST_WORKERS) --dist worksteal $(ARGS)
 
-test-long: setup ## the properties of the money core with 10,000 examples each; takes an hour
+test-long: setup ## the properties of the money core with 10,000 examples each: 26 minutes of CPU, ten times those of 1,000
 	$(BIN)/pytest -q -n $(PYTEST_WORKERS) --dist worksteal --hypothesis-profile long --timeout 3600 -m hypothesis $(MONEY_PROPERTIES) $(ARGS)
 
 # In an environment of its own: mutmut wants a newer click than the lock has.
