@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
+from itertools import count
 
 import httpx2
 import psycopg
 import pytest
 
-from schemas.avsc import COMMANDS_SUBJECT, EVENTS_SUBJECT, text_of
+from schemas.avsc import COMMANDS_SUBJECT, EVENTS_SUBJECT, text_of, versions
 from schemas.codec import Codec, frame_header
 from schemas.errors import (
     DecodeCode,
@@ -63,9 +64,9 @@ def test_every_worker_gets_the_same_ids(
         second = register_schemas(registry, other)
 
     assert first == second
-    assert {first.commands: COMMANDS_SUBJECT, first.events: EVENTS_SUBJECT} == {
-        row.id: row.subject for row in stored_schemas(connection).values()
-    }
+    newest = {row.subject: row.id for _, row in sorted(stored_schemas(connection).items())}
+    assert {COMMANDS_SUBJECT: first.commands, EVENTS_SUBJECT: first.events} == newest
+    assert first.known == {row.id: row.text for row in stored_schemas(connection).values()}
 
 
 def test_the_subjects_are_backward_transitive(registry: Registry, connection: Connection) -> None:
@@ -174,7 +175,7 @@ def test_an_id_that_another_worker_recorded_for_another_subject_is_refused(conne
 def test_an_empty_registry_is_asked_to_compare_before_it_gets_a_version(connection: Connection) -> None:
     """Otherwise the second version would be compared with the newest only, or not at all."""
     asked: list[str] = []
-    ids = iter((41, 42))
+    ids = count(1)
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         asked.append(f"{request.method} {request.url.path}")
@@ -187,7 +188,8 @@ def test_an_empty_registry_is_asked_to_compare_before_it_gets_a_version(connecti
     with Registry("http://empty.test", httpx2.MockTransport(answer)) as empty:
         registered = register_schemas(empty, connection)
 
-    assert (41, 42) == (registered.commands, registered.events)
+    commands, events = len(versions(COMMANDS_SUBJECT)), len(versions(EVENTS_SUBJECT))
+    assert (commands, commands + events) == (registered.commands, registered.events)
     for subject in (COMMANDS_SUBJECT, EVENTS_SUBJECT):
         assert asked.index(f"PUT /config/{subject}") < asked.index(f"POST /subjects/{subject}/versions")
 
