@@ -100,7 +100,7 @@ def marketplace(shared: SharedStack, tmp_path_factory: pytest.TempPathFactory) -
         for number, line in enumerate(lines):
             line["external_refs"] = [{"channel": "marketplace", "source": "main", "ref": f"guid-{number}"}]
             line.update(seats=10, invoiced=None, contract=None, payment="invoice")
-        lines[3]["payment"] = "gateway"
+        lines[3].update(account_id="acc_saas_gateway", payment="gateway")
         folder = tmp_path_factory.mktemp("marketplace")
         file: Path = folder / "subscriptions.ndjson"
         file.write_text("".join(json.dumps(line) + "\n" for line in lines))
