@@ -13,8 +13,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from schemas.topics import orders_topic
+from tests.support.hold_policies import no_patience
 from tests.support.orders_bench import OrdersBench
 from tests.support.stack import SharedStack, environment_of, own_part_of
+from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.cli.commands import app
 from tierline.local.workers import WORKERS
@@ -49,7 +51,17 @@ class Desk:
         return published
 
     def answer(self, name: str) -> list[dict[str, str]]:
-        """The answer to a file, as a spreadsheet reads it."""
+        """The last answer to a file, with no row on hold any more, as a spreadsheet reads it."""
+        rows: list[dict[str, str]] = []
+
+        def is_final() -> bool:
+            rows[:] = self._answered(name)
+            return all(row["tierline_outcome"] != "held" for row in rows)
+
+        wait_for(is_final, f"no row of {name} is on hold")
+        return rows
+
+    def _answered(self, name: str) -> list[dict[str, str]]:
         out = self.folder / f"answer-{name}"
         asked = self.tierline("replies", "--channel", "sales_desk", "--file", name, "--out", str(out))
         assert 0 == asked.exit_code, asked.output
@@ -64,7 +76,9 @@ class Desk:
 def bench(shared: SharedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrdersBench]:
     """All workers, and eight open subscriptions that are billed by invoice."""
     with own_part_of(shared) as settings:
-        bench = OrdersBench(settings, unknown_account_wait_ms=200)
+        bench = OrdersBench(
+            settings, unknown_account_wait_ms=200, hold_policy=no_patience(tmp_path_factory.mktemp("policy"))
+        )
         with bench.running(tmp_path_factory.mktemp("logs"), *WORKERS):
             catalog = bootstrap.catalog(settings)
             samples = sample_subscriptions(8, SEED, datetime.now(UTC).date(), catalog, "desk")

@@ -32,10 +32,11 @@ def tierline(environment: Mapping[str, str], *arguments: str) -> subprocess.Comp
 
 
 def test_status_lists_every_server_with_process_and_memory(shared: SharedStack) -> None:
-    """A program reads the same facts as a person, and exit code 0 says that all is well."""
+    """A program reads the same facts as a person; of servers alone it says what is to be done next."""
     asked = tierline({}, "status", "--json", "--data", str(shared.data))
     found = json.loads(asked.stdout)
-    assert (0, True, "ready") == (asked.returncode, found["is_well"], found["phase"])
+    assert (1, False, "ready") == (asked.returncode, found["is_well"], found["phase"])
+    assert ["tierline prepare"] == [finding["command"] for finding in found["findings"]]
     assert {"postgres", "kafka", "registry"} == {server["name"] for server in found["servers"]}
     assert all(server["answers"] and server["memory_bytes"] > 0 for server in found["servers"])
 

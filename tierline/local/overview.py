@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from psycopg import errors
 
 from deadletter.breaker_desk import BreakerView, read_breakers
 from deadletter.groups import Group, open_groups
@@ -86,7 +87,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """``unknown``: why nothing can be told but what runs; empty when everything can."""
+    """``unknown``: why nothing can be told but what runs, and ``remedy``: what then helps."""
 
     stack: StackStatus
     lag: tuple[Lag, ...] = ()
@@ -95,6 +96,7 @@ class Overview:
     holds: tuple[HeldKeys, ...] = ()
     breakers: tuple[OpenBreakers, ...] = ()
     unknown: str = ""
+    remedy: str = "tierline doctor"
 
     @property
     def is_well(self) -> bool:
@@ -130,6 +132,8 @@ def read_overview(folder: DataFolder) -> Overview:
             holds = tuple(HeldKeys(**channel) for channel in count_holds(connection))
             breakers = open_breakers(read_breakers(connection))
         return Overview(stack, read_lag(settings), read_members(settings), letters, holds, breakers)
+    except (errors.InvalidSchemaName, errors.UndefinedTable):
+        return Overview(stack, unknown="Its tables are not there.", remedy="tierline prepare")
     except psycopg.Error as error:
         return Overview(stack, unknown=f"PostgreSQL: {str(error).strip().partition(chr(10))[0]}")
     except KafkaException as error:
@@ -232,7 +236,7 @@ def _kept_back(overview: Overview) -> Iterator[Finding]:
 
 def _behind(overview: Overview) -> Iterator[Finding]:
     if overview.unknown:
-        yield Finding(f"how far the workers are behind is not known. {overview.unknown}", "tierline doctor")
+        yield Finding(f"how far the workers are behind is not known. {overview.unknown}", overview.remedy)
     for lag in overview.lag:
         if (lag.oldest_s or 0) >= LONG_S:
             name = lag.consumer.removeprefix("tierline-")
