@@ -26,8 +26,8 @@ class KafkaSettings(BaseModel):
     replication_factor: int = 1
     session_timeout_ms: int = 10_000
     heartbeat_interval_ms: int = 1_000
-    fetch_wait_ms: int = 15
-    fetch_min_bytes: int = 65_536
+    fetch_wait_ms: int = 500
+    fetch_min_bytes: int = 1
     linger_ms: int = 2
     delivery_timeout_ms: int = 30_000
 

@@ -18,6 +18,8 @@ from tierline.local.registry import Registry
 from tierline.local.server import Part, Server
 
 LOCAL_KEY_NAME = "tierline.local"
+PARTITIONS = 4
+"""Of a topic on a Kafka that serves one machine: docs/decisions/0015-waiting-for-records.md."""
 USUAL_PORTS = {"kafka": 19092, "controller": 19093, "postgres": 15432, "registry": 18081, "management": 18082}
 
 
@@ -97,9 +99,15 @@ class ServerSet:
 
 
 def client_settings(servers: Mapping[str, Server], existing: ExistingServers) -> dict[str, Any]:
-    """What ``settings.json`` holds: the keys of Settings under which clients find each part."""
+    """What ``settings.json`` holds: the keys of Settings under which clients find each part.
+
+    A Kafka of somebody else keeps the partition count that Settings has.
+    """
+    kafka: dict[str, Any] = {"bootstrap_servers": existing.kafka or servers["kafka"].part.client_address}
+    if not existing.kafka:
+        kafka["partitions"] = PARTITIONS
     return {
-        "kafka": {"bootstrap_servers": existing.kafka or servers["kafka"].part.client_address},
+        "kafka": kafka,
         "database_url": existing.postgres or servers["postgres"].part.client_address,
         "registry_url": existing.registry or servers["registry"].part.client_address,
     }

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tierline.kit.settings import Settings
+from tierline.kit.settings import KafkaSettings, Settings
 from tierline.local.artifacts import ArtifactCache, Lock
 from tierline.local.folder import DataFolder
-from tierline.local.parts import USUAL_PORTS, ExistingServers, ServerSet, client_settings, take_ports
+from tierline.local.parts import (
+    PARTITIONS,
+    USUAL_PORTS,
+    ExistingServers,
+    ServerSet,
+    client_settings,
+    take_ports,
+)
 from tierline.local.stack import LocalStack
 
 KAFKA = "kafka.example:9092"
@@ -89,6 +96,17 @@ def test_clients_are_told_the_existing_server_and_the_local_ones(
     url = settings.database_url.get_secret_value()
     assert url.startswith("postgresql://tierline:")
     assert url.endswith("@127.0.0.1:15432/tierline")
+
+
+@pytest.mark.parametrize(("kafka", "partitions"), [("", PARTITIONS), (KAFKA, KafkaSettings().partitions)])
+def test_a_local_kafka_has_few_partitions(
+    tmp_path: Path, installed: ArtifactCache, kafka: str, partitions: int
+) -> None:
+    """One that somebody gives keeps the usual count."""
+    existing = ExistingServers(kafka=kafka or None)
+    servers = ServerSet(DataFolder(tmp_path), USUAL_PORTS, existing, installed).create(lambda _: None)
+
+    assert partitions == Settings(**client_settings(servers, existing)).kafka.partitions
 
 
 def test_each_listener_gets_its_preferred_port_or_any() -> None:
