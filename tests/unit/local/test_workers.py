@@ -15,8 +15,9 @@ from tierline.local.workers import Worker, WorkerGroup
 
 DEADLINE_S = 20.0
 SAYS_WHERE_IT_CRASHES = (
-    "import os, sys, time; print(sys.argv[1], os.environ['TIERLINE_DATA'],"
-    " os.environ.get('TIERLINE_CRASH_POINT', 'nowhere'), flush=True); time.sleep(60)"
+    "import os, sys, time; said = (sys.argv[1], os.environ['TIERLINE_DATA'],"
+    " os.environ.get('TIERLINE_CRASH_POINT', 'nowhere'));"
+    " os.write(1, (' '.join(said) + chr(10)).encode()); time.sleep(60)"
 )
 
 
