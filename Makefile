@@ -59,12 +59,13 @@ up: setup ## start the local stack and the workers, in the foreground
 down: setup ## stop what `make up` started
 	@$(BIN)/tierline down
 
-bench: setup ## the benchmarks: normalizer, writer, quote, offline commands, and the decider on real servers
+bench: setup ## the benchmarks: normalizer, writer, quote, decider and held keys, the last two on real servers
 	$(BIN)/python -m benchmarks.normalizer_hot_path
 	$(BIN)/python -m benchmarks.avro_writer
 	$(BIN)/python -m benchmarks.quote_change
 	$(BIN)/python -m benchmarks.offline_start
 	$(BIN)/python -m benchmarks.decider
+	$(BIN)/python -m benchmarks.normalizer_rates
 
 lock: setup ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock

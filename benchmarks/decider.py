@@ -16,7 +16,6 @@ import argparse
 import gc
 import json
 import statistics
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +24,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import confluent_kafka
 import psycopg
 
-from benchmarks.machine import interpreter
+from benchmarks.machine import own_stack, servers_of
 from benchmarks.sample_commands import OrderIntents, invoice_samples, openings
 from schemas.avsc import COMMANDS_SUBJECT
 from schemas.topics import COMMANDS, ORDERS
@@ -48,7 +46,6 @@ from tierline.kit.records import Message
 from tierline.kit.settings import Settings
 from tierline.kit.telemetry import Metrics, configure_logging
 from tierline.kit.version import APP_VERSION
-from tierline.local.stack import LocalStack
 
 WORKER = "orders"
 SEND_S = 60.0
@@ -267,31 +264,14 @@ def _order_message(normalizer: Normalizer, intent: Intent, found: Resolved) -> M
 
 
 def _environment(settings: Settings, connection: Connection) -> dict[str, str]:
-    """Interpreter, versions and tuning. Refuses a database that does not wait for its disk."""
-    shown = {
-        name: connection.execute(f"SHOW {name}").fetchone()[0]  # type: ignore[index] # one row
-        for name in ("server_version", "fsync", "synchronous_commit")
-    }
-    assert (shown["fsync"], shown["synchronous_commit"]) == ("on", "on"), shown
     kafka = settings.kafka
     return {
-        "interpreter": interpreter(),
-        "postgresql": f"PostgreSQL {shown['server_version']}, fsync on, synchronous_commit on",
-        "clients": f"psycopg {psycopg.__version__}, librdkafka {confluent_kafka.libversion()[0]}",
+        **servers_of(connection),
         "tuning": (
             f"{kafka.partitions} partitions, {settings.batch_records} records a turn,"
             f" linger {kafka.linger_ms} ms, fetch wait {kafka.fetch_wait_ms} ms"
         ),
     }
-
-
-@contextmanager
-def _own_stack() -> Iterator[Settings]:
-    with (
-        tempfile.TemporaryDirectory(prefix="tierline-bench-") as folder,
-        LocalStack(Path(folder), usual_ports=False) as stack,
-    ):
-        yield stack.settings
 
 
 TITLES = {
@@ -339,7 +319,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--accounts", type=int, default=usual.accounts)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(arguments)
-    with _own_stack() as settings:
+    with own_stack() as settings:
         report = measure(settings, Sizes(options.rounds, options.orders, options.accounts))
     print_table(report)
     if options.json:
