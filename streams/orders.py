@@ -12,10 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-import structlog
-
 from schemas.codec import Codec
-from schemas.topics import COMMANDS, ORDERS
 from streams.deciding.agreement import RESTORE, Disagreement, compare
 from streams.deciding.burial import bury, letter_of
 from streams.deciding.checkpoints import Checkpoints, NoCheckpoints
@@ -30,13 +27,11 @@ from streams.publisher import Publisher
 from tierline.kit.broker import Log, Producer
 from tierline.kit.clock import Clock
 from tierline.kit.database import Connection
-from tierline.kit.leased_worker import Batch
+from tierline.kit.leased_worker import Batch, Closed
 from tierline.kit.leases import Lease, Progress
 from tierline.kit.telemetry import Metrics
 
 _CLOSING_S = 5.0
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +80,15 @@ class Orders:
 
     # --- partitions -----------------------------------------------------------------------------------------
 
-    def assigned(self, connection: Connection, lease: Lease) -> Lease | None:
-        """Compare topic and store; publish what only the store has. None: they contradict each other."""
+    def assigned(self, connection: Connection, lease: Lease) -> Lease | Closed:
+        """Compare topic and store; publish what only the store has. Closed: they contradict each other."""
         found = compare(
             self._ports.log,
             lease,
             lambda position: self._store.hash_at(connection, lease.partition, position),
         )
         if isinstance(found, Disagreement):
-            _log.error(
-                "partition_closed",
-                consumer=ORDERS,
-                topic=COMMANDS.name,
-                partition=lease.partition,
-                reason=found.reason,
-                action=RESTORE,
-            )
-            return None
+            return Closed(found.reason, RESTORE)
         self._publisher.publish(
             self._store.read_positions(connection, lease.partition, found.next_position, lease.next_position)
         )

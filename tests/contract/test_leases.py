@@ -90,6 +90,19 @@ def test_a_former_owner_moves_nothing(store: Store) -> None:
     assert 1 == store.move({0: current}, {0: Progress(1)})[0].next_offset
 
 
+def test_a_lease_is_held_until_somebody_takes_it(store: Store) -> None:
+    """However far its holder moves it."""
+    former = store.take()
+    assert store.leases.is_held(store.session, former)
+    moved = store.move({0: former}, {0: Progress(5)})[0]
+    assert store.leases.is_held(store.session, moved)
+
+    current = store.take()
+
+    assert not store.leases.is_held(store.session, moved)
+    assert store.leases.is_held(store.session, current)
+
+
 @pytest.mark.parametrize(
     "forged",
     [

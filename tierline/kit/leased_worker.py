@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import psycopg
@@ -35,7 +36,7 @@ from tierline.kit.records import Record
 from tierline.kit.retry import Backoff
 from tierline.kit.telemetry import Metrics
 
-__all__ = ["Batch", "Handler", "Lease", "LeasedWorker", "Progress", "Record"]
+__all__ = ["Batch", "Closed", "Handler", "Lease", "LeasedWorker", "Progress", "Record"]
 
 Batch = Mapping[int, Sequence[Record]]
 
@@ -44,13 +45,21 @@ _TELL_EVERY_MS = 1_000
 _CONFLICTS_UNTIL_BUG = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Why nobody may work on a partition, and what a person does about it."""
+
+    reason: str
+    action: str
+
+
 class Handler(Protocol):
     """What a worker does with records. It keeps memory per partition and loses it at ``reset``."""
 
-    def assigned(self, connection: Connection, lease: Lease) -> Lease | None:
+    def assigned(self, connection: Connection, lease: Lease) -> Lease | Closed:
         """A partition was taken: load, compare, catch up. Returns the lease to read from.
 
-        None keeps the partition closed until the next assignment; the handler has said why in the log.
+        ``Closed`` keeps the partition closed until the next assignment.
         """
 
     def process(
@@ -75,6 +84,8 @@ class LeaseStore(Protocol):
     def acquire(
         self, connection: Any, consumer: str, topic: str, partition: int, log_start: int
     ) -> Lease: ...
+
+    def is_held(self, connection: Any, lease: Lease) -> bool: ...
 
     def advance(
         self, connection: Any, leases: Mapping[int, Lease], moves: Mapping[int, Progress]
@@ -208,6 +219,8 @@ class LeasedWorker:
                 for partition in sorted(self._waiting):
                     self._take(connection, partition)
                     self._health.beat()
+            except LeaseLost as error:
+                self._wait_after(error, self._waiting)
             except Exception as error:
                 if not self._is_outage(error):
                     raise
@@ -228,10 +241,10 @@ class LeasedWorker:
             )
         opened = self._handler.assigned(connection, lease)
         connection.commit()
-        self._waiting.discard(partition)
-        if opened is None:
-            self._watch.closed((self._topic, partition))
+        if isinstance(opened, Closed):
+            self._close(connection, lease, opened)
             return
+        self._waiting.discard(partition)
         self._leases[partition] = opened
         self._watch.opened([(self._topic, partition)])
         self._consumer.start(partition, opened.next_offset)
@@ -241,6 +254,20 @@ class LeasedWorker:
             epoch=opened.epoch,
             next_offset=opened.next_offset,
             next_position=opened.next_position,
+        )
+
+    def _close(self, connection: Connection, lease: Lease, closed: Closed) -> None:
+        """Keep a partition closed and page, unless what was compared is out of date: a process that was
+        frozen meanwhile has seen the work of its successor, and that is nobody's damage.
+        """
+        still_held = self._lease_store.is_held(connection, lease)
+        connection.commit()
+        if not still_held:
+            raise LeaseLost(f"{self._group}: partition {lease.partition} of {self._topic} has a new owner")
+        self._waiting.discard(lease.partition)
+        self._watch.closed((self._topic, lease.partition))
+        self._log.error(
+            "partition_closed", partition=lease.partition, reason=closed.reason, action=closed.action
         )
 
     # --- records ------------------------------------------------------------------------------------------

@@ -58,6 +58,10 @@ ON CONFLICT (consumer, topic, partition) DO UPDATE
 RETURNING epoch, next_offset, next_position, chain_hash, published_offset
 """
 
+_IS_HELD = """
+SELECT 1 FROM oms.lease WHERE (consumer, topic, partition, epoch, owner) = (%s, %s, %s, %s, %s)
+"""
+
 _ADVANCE = """
 UPDATE oms.lease AS held
    SET next_offset = moved.next_offset, next_position = moved.next_position, chain_hash = moved.chain_hash,
@@ -100,6 +104,14 @@ def acquire(connection: Connection, consumer: str, topic: str, partition: int, l
         bytes(chain_hash),
         published_offset,
     )
+
+
+def is_held(connection: Connection, lease: Lease) -> bool:
+    """Whether nobody has taken ``lease`` since."""
+    row = connection.execute(
+        _IS_HELD, (lease.consumer, lease.topic, lease.partition, lease.epoch, lease.owner)
+    )
+    return row.fetchone() is not None
 
 
 def advanced(lease: Lease, progress: Progress) -> Lease:

@@ -68,6 +68,10 @@ class MemoryLeases:
         connection.stage(lambda: self.rows.__setitem__(key, lease))
         return lease
 
+    def is_held(self, connection: MemorySession, lease: Lease) -> bool:  # noqa: ARG002 - what is committed counts
+        row = self.rows.get((lease.consumer, lease.topic, lease.partition))
+        return row is not None and (row.epoch, row.owner) == (lease.epoch, lease.owner)
+
     def advance(
         self, connection: MemorySession, leases: Mapping[int, Lease], moves: Mapping[int, Progress]
     ) -> dict[int, Lease]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import psycopg
@@ -12,7 +12,7 @@ import structlog
 from tierline.kit.clock import FakeClock
 from tierline.kit.errors import PositionOutsideLog, Unavailable
 from tierline.kit.health import Health, Reason
-from tierline.kit.leased_worker import Batch, LeasedWorker
+from tierline.kit.leased_worker import Batch, Closed, LeasedWorker
 from tierline.kit.leases import Lease, Progress
 from tierline.kit.memory_broker import MemoryBroker, MemoryConsumer
 from tierline.kit.memory_leases import MemoryLeases, MemorySession
@@ -32,11 +32,13 @@ class Summing:
         self.errors: dict[bytes, Exception] = {}
         self.closed: set[int] = set()
         self.stop_before: bytes | None = None
+        self.while_comparing: Callable[[], object] = lambda: None
         self._staged: dict[int, list[bytes]] = {}
 
-    def assigned(self, connection: object, lease: Lease) -> Lease | None:
+    def assigned(self, connection: object, lease: Lease) -> Lease | Closed:
         self.calls.append(f"assigned {lease.partition}")
-        return None if lease.partition in self.closed else lease
+        self.while_comparing()
+        return Closed("topic and store differ", "look") if lease.partition in self.closed else lease
 
     def process(
         self, connection: MemorySession, batch: Batch, leases: Mapping[int, Lease]
@@ -211,6 +213,29 @@ def test_a_closed_partition_reads_nothing_and_pages(setup: Setup) -> None:
     setup.assign(0)
     assert {0: [b"a"]} == setup.handler.seen
     assert setup.closed(0) == 0
+
+
+def test_a_partition_that_was_taken_while_it_was_compared_is_nobodys_damage(setup: Setup) -> None:
+    """What a frozen process compares is out of date: it pages nobody, and takes the lease again if it may."""
+    setup.handler.closed = {0}
+    setup.handler.while_comparing = lambda: _taken_by_another(setup)
+    setup.publish(b"a")
+
+    setup.assign(0)
+
+    assert setup.closed(0) != 1
+    assert setup.readiness != Reason.STALLED
+    setup.handler.closed, setup.handler.while_comparing = set(), lambda: None
+    setup.clock.advance(60_000)
+    setup.worker.turn()
+    setup.worker.turn()
+    assert {0: [b"a"]} == setup.handler.seen
+
+
+def _taken_by_another(setup: Setup) -> None:
+    session = MemorySession()
+    setup.leases.acquire(session, GROUP, TOPIC, 0, 0)
+    session.commit()
 
 
 def test_a_bug_stops_its_own_partition_only(setup: Setup) -> None:
