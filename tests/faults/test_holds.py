@@ -11,7 +11,6 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,20 +18,15 @@ import psycopg
 import pytest
 
 from tests.support.hold_policies import hold_policy
-from tests.support.pipeline import opened_samples, quickly_rebalancing, running_workers
+from tests.support.late_accounts import LateAccounts
+from tests.support.pipeline import quickly_rebalancing, running_workers
 from tests.support.stack import environment_of
 from tests.support.waiting import wait_for
-from tierline import bootstrap
-from tierline.kit.broker import send_all
-from tierline.kit.records import Message
 from tierline.kit.settings import Settings
 from tierline.local.workers import Worker, WorkerGroup
-from tierline.verify.check import Report, check
-from tierline.workload.running import target_of
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 
-PORTAL = "orders.portal.v1"
 WAIT_MS = 150
 HOLDING = ("before_hold_commit", "after_hold_commit", "after_held_reply")
 RELEASING = (
@@ -44,82 +38,11 @@ RELEASING = (
 )
 
 
-def subscription(name: str, number: int) -> str:
-    """The subscription that ``opened_samples`` calls so."""
-    return f"sub_{name}_{number:05d}"
-
-
-@dataclass
-class LateAccounts:
-    """Orders that come before their accounts do."""
-
-    settings: Settings
-    published: int = 0
-
-    def publish(self, name: str, accounts: int, each: int = 1) -> None:
-        """``each`` orders of ``accounts`` accounts that nobody knows, keyed by subscription."""
-        orders = [
-            Message(PORTAL, subscription(name, number).encode(), _order(name, number, turn))
-            for turn in range(each)
-            for number in range(accounts)
-        ]
-        send_all(bootstrap.producer(self.settings, "faults"), orders, 60)
-        self.published += len(orders)
-
-    def open(self, name: str, accounts: int) -> None:
-        """The accounts come."""
-        opened_samples(self.settings, accounts, 1, name)
-
-    def count(self, statement: str) -> int:
-        """The number that a statement on the database gives."""
-        with psycopg.connect(self.settings.database_url.get_secret_value()) as connection:
-            [number] = connection.execute(statement).fetchone() or (0,)
-        return int(number)
-
-    @property
-    def held(self) -> int:
-        """Records that wait in the store."""
-        return self.count("SELECT count(*) FROM deadletter.held_record")
-
-    def settled(self, held: int = 0) -> Report:
-        """The check, when ``held`` records wait and everything else is done: every intent has its outcome."""
-        wait_for(lambda: self.held == held, f"{held} held records, not {self.held}", 120)
-        report = check(target_of(self.settings), 120)
-        assert [] == [f"{f.invariant}: {f.first}" for f in report.findings if not f.holds]
-        tally = report.tallies["portal"]
-        assert (self.published, 0) == (tally.outcomes, tally.dead_lettered)
-        return report
-
-    def in_order(self, name: str) -> None:
-        """The orders of each subscription were decided in the order in which they were sent."""
-        with psycopg.connect(self.settings.database_url.get_secret_value()) as connection:
-            rows = connection.execute(
-                "SELECT subscription_id, source_ref, min(position) FROM read.audit_entry"
-                " WHERE source_ref LIKE %s GROUP BY 1, 2 ORDER BY 3",
-                (f"{name}-%",),
-            ).fetchall()
-        assert rows
-        turns: dict[str, list[int]] = {}
-        for subscription_id, reference, _ in rows:
-            turns.setdefault(subscription_id, []).append(int(reference.rsplit("-", 1)[1]))
-        assert all(sorted(order) == order for order in turns.values())
-
-
 def _has_partitions(worker: Worker) -> bool:
     """Whether it took partitions and has not given them up since, as its log tells."""
     events = [json.loads(line) for line in worker.log.read_text().splitlines() if line.startswith("{")]
     moves = [e for e in events if e["event"] in ("partitions_opened", "partitions_given_up")]
     return bool(moves) and moves[-1]["event"] == "partitions_opened" and moves[-1]["partitions"] > 0
-
-
-def _order(name: str, number: int, turn: int) -> bytes:
-    return json.dumps(
-        {
-            "reference": f"{name}-{number}-{turn}",
-            "subscription_id": subscription(name, number),
-            "target": {"plan": "business-year", "seats": 30 + turn},
-        }
-    ).encode()
 
 
 @contextmanager
