@@ -204,6 +204,46 @@ def test_a_row_from_an_instant_is_not_credited_before_it_began() -> None:
     )
 
 
+INSTANTS = ("2024-05-12T12:00:00+00:00", "2024-06-12T12:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("numerator", "at"), [(31, "2024-05-12T13:00:00+00:00"), (30, "2024-05-13"), (29, "2024-05-14")]
+)
+def test_a_day_between_instants_is_one_of_the_accounts_zone(numerator: int, at: str) -> None:
+    """The row begins and ends at noon; lines are whole days, whatever the clock of the machine says."""
+    state = billing(*INSTANTS, item(3100), billing_day=12, invoiced=(row(*INSTANTS, 3100),))
+
+    answer = quote(state, change(at, item(6200, plan="b")))
+
+    assert [(-100 * numerator, numerator, 31), (200 * numerator, numerator, 31)] == shares(answer)
+    assert {(at[:10], "2024-06-12")} == {(str(line.start), str(line.end)) for line in answer.lines}
+
+
+def test_the_first_day_of_an_unbilled_period_from_an_instant_is_charged() -> None:
+    """From noon to the next day is one day of use."""
+    state = billing(*INSTANTS, item(3100), billing_day=12, invoiced=())
+
+    answer = quote(state, change("2024-05-13", item(6200, plan="b")))
+
+    assert [(100, 1, 31), (6000, 30, 31)] == shares(answer)
+    assert ("2024-05-12", "2024-05-13") == (str(answer.lines[0].start), str(answer.lines[0].end))
+
+
+def test_a_credit_between_instants_closes_the_days_of_the_accounts_zone() -> None:
+    """From noon of the 20th to noon of the 22nd two days were given back already."""
+    earlier = credited("2024-05-20T12:00:00+00:00", "2024-05-22T12:00:00+00:00", 200)
+
+    found = credit(row("2024-05-01", "2024-06-01", 3100, given_back=(earlier,)), "2024-05-12")
+
+    assert found is not None
+    assert (18, 31, 1800) == (found.numerator, found.denominator, found.amount_minor)
+    assert [
+        (moment("2024-05-12"), earlier.start, 800),
+        (earlier.end, moment("2024-06-01"), 1000),
+    ] == [(span.start, span.end, span.amount_minor) for span in spans(found)[1:]]
+
+
 def test_each_row_is_credited_in_its_own_mode() -> None:
     """The row stores its plan's mode; the charge follows the new plan's."""
     rows = (
