@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -38,18 +38,25 @@ def verify(
     except EvidenceMissing as missing:
         raise CommandError(f"{missing}.", "Publish something first: tierline demo") from None
     if json:
-        print_json(_as_json(report))
+        print_json(report_record(report))
     else:
-        _show(report)
+        show_report(report)
     if not report.clean:
         raise typer.Exit(1)
 
 
-def _as_json(report: Report) -> dict[str, object]:
+def report_record(report: Report) -> dict[str, Any]:
+    """What was found, for programs."""
+    from tierline.verify.outcomes import OUTCOMES
+
     return {
         "clean": report.clean,
         "records": report.records,
         "events": report.events,
+        "outcomes": {
+            channel: {name: getattr(tally, name) for name in OUTCOMES}
+            for channel, tally in sorted(report.tallies.items())
+        },
         "invariants": [
             {"name": f.invariant, "checked": f.checked, "broken": f.broken, "first": f.first}
             for f in report.findings
@@ -57,7 +64,8 @@ def _as_json(report: Report) -> dict[str, object]:
     }
 
 
-def _show(report: Report) -> None:
+def show_report(report: Report) -> None:
+    """What was found, for people: every invariant, how intents ended, and the verdict."""
     rows = [
         ("✓" if found.holds else "✗", found.invariant, f"{found.checked:,}", f"{found.broken:,}")
         for found in report.findings
@@ -66,5 +74,15 @@ def _show(report: Report) -> None:
     for found in report.findings:
         if not found.holds:
             typer.echo(f"\n✗ {found.invariant}\n  first: {found.first}")
+    typer.echo(f"\noutcomes  {_outcomes(report)}")
     verdict = "clean" if report.clean else "BROKEN"
     typer.echo(f"\n{verdict}: {report.records:,} records, {report.events:,} events")
+
+
+def _outcomes(report: Report) -> str:
+    """How many intents ended in which way, over all channels."""
+    from tierline.verify.outcomes import OUTCOMES
+
+    totals = {name: sum(getattr(tally, name) for tally in report.tallies.values()) for name in OUTCOMES}
+    counted = [f"{name.replace('_', '-')} {count:,}" for name, count in totals.items() if count]
+    return " · ".join(counted) or "none"

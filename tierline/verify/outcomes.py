@@ -10,12 +10,16 @@ from typing import Any
 from tierline.verify.evidence import Evidence, Place, TopicEvent
 from tierline.verify.invariants import is_raw
 
+OUTCOMES = ("accepted", "rejected", "duplicates", "held", "dead_lettered", "skipped", "validated")
+"""How an intent ends, by the names of a Tally; each in exactly one of these ways."""
+
 
 @dataclass(slots=True)
 class Tally:
     """Counts of one channel, or of all: intents by how they ended, and what became of the accepted ones.
 
-    ``held`` counts orders that the decider holds and intents whose record waits (``why_held``).
+    ``held`` counts orders that the decider holds and intents whose record waits (``why_held``). ``validated``
+    counts questions (``validate_only``).
     """
 
     accepted: int = 0
@@ -33,12 +37,12 @@ class Tally:
     why_rejected: Counter[str] = field(default_factory=Counter)
     why_dead: Counter[str] = field(default_factory=Counter)
     why_held: Counter[str] = field(default_factory=Counter)
+    why_skipped: Counter[str] = field(default_factory=Counter)
 
     @property
     def outcomes(self) -> int:
         """Intents that have an outcome."""
-        settled = self.accepted + self.rejected + self.duplicates
-        return settled + self.held + self.dead_lettered + self.skipped + self.validated
+        return sum(getattr(self, name) for name in OUTCOMES)
 
 
 def tally_by_channel(settled: Mapping[int, Sequence[TopicEvent]], evidence: Evidence) -> dict[str, Tally]:
@@ -66,6 +70,7 @@ def tally_by_channel(settled: Mapping[int, Sequence[TopicEvent]], evidence: Evid
     for skipped in evidence.skipped:
         tally = tallies[skipped.intent.place.topic.split(".")[1]]
         tally.skipped += 1
+        tally.why_skipped[skipped.reason] += 1
     return dict(tallies)
 
 

@@ -130,12 +130,13 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
         )
     yield from _reasons("why held", Counter({HELD.get(c, c): n for c, n in summary.why_held.items()}))
     yield from _reasons("why dead", summary.why_dead)
+    yield from _reasons("why skipped", summary.why_skipped)
     verdict = f"LOST {summary.lost}" if summary.lost else "nothing lost"
     yield (
         verdict,
         (
             f"{summary.published:,} orders in = {summary.published - summary.lost:,} outcomes,"
-            f" {totals['skipped']:,} of them skipped by hand · {totals['tier_changes']:,} tier changes"
+            f" {totals['skipped']:,} of them skipped · {totals['tier_changes']:,} tier changes"
             f" · {report.events:,} events"
         ),
     )

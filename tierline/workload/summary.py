@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tierline.verify.check import Report
-from tierline.verify.outcomes import Tally
+from tierline.verify.outcomes import OUTCOMES, Tally
 from tierline.workload.late_accounts import Place
 from tierline.workload.percentiles import summary_ms
 from tierline.workload.records import SampleRecord
 from tierline.workload.visibility import VisibleTier
 
-OUTCOMES = ("accepted", "rejected", "duplicates", "held", "skipped", "dead_lettered")
 COUNTS = (*OUTCOMES, "operations", "completed", "failed", "superseded")
 
 
@@ -34,6 +33,7 @@ class Summary:
     why_rejected: Counter[str]
     why_dead: Counter[str]
     why_held: Counter[str]
+    why_skipped: Counter[str]
     report: Report
     waited: int = 0
     longest_wait_s: float = 0.0
@@ -57,6 +57,7 @@ class Summary:
             "why_rejected": dict(self.why_rejected.most_common()),
             "why_held": dict(self.why_held.most_common()),
             "why_dead": dict(self.why_dead.most_common()),
+            "why_skipped": dict(self.why_skipped.most_common()),
             "verify": {finding.invariant: finding.broken for finding in self.report.findings},
         }
 
@@ -88,6 +89,7 @@ def summarise(
         why_rejected=sum((t.why_rejected for t in report.tallies.values()), Counter()),
         why_held=sum((t.why_held for t in report.tallies.values()), Counter()),
         why_dead=sum((t.why_dead for t in report.tallies.values()), Counter()),
+        why_skipped=sum((t.why_skipped for t in report.tallies.values()), Counter()),
         report=report,
         waited=len(late),
         longest_wait_s=round(max((tier.latency_ms for tier in late), default=0) / 1000, 1),

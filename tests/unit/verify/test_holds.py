@@ -44,6 +44,7 @@ def test_held_skipped_and_dead_intents_each_have_their_outcome() -> None:
     tally = tally_by_channel({}, CLEAN)["portal"]
     assert (2, 1, 1, 4) == (tally.held, tally.skipped, tally.dead_lettered, tally.outcomes)
     assert {"unknown_account UNKNOWN_REFERENCE": 2} == tally.why_held
+    assert {"DISCARDED": 1} == tally.why_skipped
 
 
 @pytest.mark.parametrize(
