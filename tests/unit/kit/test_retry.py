@@ -1,10 +1,14 @@
 """How long a loop waits, and what a policy retries."""
 
+import asyncio
+from types import SimpleNamespace
+
 import psycopg
 import pytest
 
 from tierline.kit.clock import FakeClock
-from tierline.kit.retry import DATABASE, Backoff
+from tierline.kit.errors import LookUpFailed
+from tierline.kit.retry import DATABASE, LOOK_UP, Backoff
 
 
 @pytest.mark.parametrize(
@@ -44,3 +48,26 @@ def test_a_refused_statement_is_not_asked_again() -> None:
     with pytest.raises(psycopg.errors.UndefinedTable):
         DATABASE(ask)
     assert asked == 1
+
+
+def test_the_look_ups_of_a_batch_share_one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it fails: several tries, random pauses, none of which ends after the second."""
+    clock = FakeClock()
+    monkeypatch.setattr("tenacity.time", SimpleNamespace(monotonic=lambda: clock.now_ms() / 1000))
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.sleep(seconds)
+
+    async def fails() -> None:
+        raise LookUpFailed("40001")
+
+    for _ in range(50):
+        tries, began = len(pauses), clock.now_ms()
+        with pytest.raises(LookUpFailed):
+            asyncio.run(LOOK_UP.copy(sleep=sleep)(fails))
+        assert clock.now_ms() - began <= 1_000
+        assert len(pauses) - tries > 1
+
+    assert len(set(pauses)) > 50
