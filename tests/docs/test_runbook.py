@@ -19,9 +19,10 @@ HEADINGS = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
 
 
 def commands() -> list[str]:
-    """Every command of the page's shell blocks."""
+    """Every command of the page: those of its shell blocks, and those that its sentences name."""
     blocks = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+    named = re.findall(r"`(tierline [^`]+)`", re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL))
+    return [*(line for block in blocks for line in block.splitlines() if line.strip()), *named]
 
 
 def test_every_reason_of_readiness_has_its_section_in_order_of_priority() -> None:
@@ -37,7 +38,7 @@ def test_every_class_of_dead_letters_has_its_row() -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_command_exists(command: str) -> None:
-    """tests/e2e runs them; this one is fast."""
+    """tests/e2e runs those of the shell blocks; this one is fast."""
     program, *words = shlex.split(command)
     assert "tierline" == program
     found = get_command(app)

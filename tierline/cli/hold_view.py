@@ -1,4 +1,5 @@
-"""Holds for people and for programs."""
+"""Holds for people and for programs: keys and references that look like no id show as their length, unless
+everything was asked for."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 import typer
 from rich.text import Text
 
+from deadletter.masking import masked_text
 from tierline.cli.output import duration, print_table
 
 SHORT = 8
@@ -17,27 +19,37 @@ _REFS_SHOWN = 3
 Row = Mapping[str, Any]
 
 
-def hold_record(hold: Row) -> dict[str, Any]:
+def hold_record(hold: Row, *, full: bool = False) -> dict[str, Any]:
     """One hold for a program."""
-    return {name: value for name, value in hold.items() if name != "key"} | {"key": key_text(hold)}
+    told = {**hold, "key": key_text(hold, full=full)}
+    return told if full else {**told, **_masked(hold)}
 
 
-def record_record(record: Row, payload: str) -> dict[str, Any]:
+def record_record(record: Row, *, full: bool) -> dict[str, Any]:
     """One held record for a program; its bytes only where they were asked for."""
     facts = {name: value for name, value in record.items() if name != "value"}
-    if payload == "full":
-        facts["value"] = _whole(record["value"])
-    return facts
+    return facts | ({"value": _whole(record["value"])} if full else _masked(record))
 
 
-def key_text(hold: Row) -> str:
-    """The record key, or the reference that stands for one; bytes that are no text as hex."""
+def key_text(hold: Row, *, full: bool = False) -> str:
+    """The record key, or the reference that stands for one; in full bytes that are no text as hex."""
     key = bytes(hold["key"])
     try:
         text = key.decode("utf-8")
     except UnicodeDecodeError:
-        return f"0x{key.hex()}"
+        return f"0x{key.hex()}" if full else f"<{len(key)} bytes>"
+    if not full:
+        return masked_text(text)
     return text if text.isprintable() else f"0x{key.hex()}"
+
+
+def _masked(row: Row) -> dict[str, Any]:
+    """The references of a hold or a held record, masked."""
+    named, waits_for = row["reference"], row["waits_for"]
+    return {
+        "reference": None if named is None else masked_text(named),
+        "waits_for": None if waits_for is None else [masked_text(ref) for ref in waits_for],
+    }
 
 
 def list_lines(counts: Sequence[Row], holds: Sequence[Row]) -> None:
@@ -74,12 +86,12 @@ def _row(hold: Row) -> list[str | Text]:
     ]
 
 
-def _waits_for(hold: Row) -> Text:
+def _waits_for(hold: Row, *, full: bool = False) -> Text:
     if hold["parked"]:
         return Text("a person: its head is dead", style="bold")
     if hold["code"] is None:
         return Text("nothing")
-    refs = hold["waits_for"]
+    refs = hold["waits_for"] if full else [masked_text(ref) for ref in hold["waits_for"]]
     if hold["class"] == "dependency":
         return Text(f"a look-up ({hold['code']})")
     more = f" and {len(refs) - _REFS_SHOWN} more" if len(refs) > _REFS_SHOWN else ""
@@ -94,17 +106,19 @@ def _next_try(hold: Row) -> str:
 
 def show_lines(hold: Row, records: Sequence[Row], requests: Sequence[Row], payload: str) -> None:
     """One key: its head, the records behind it, what people asked, and what can be done."""
-    what = "reference" if hold["by_reference"] else "key"
-    typer.echo(f"Hold {hold['hold_id']}   {hold['channel']}   {what} {key_text(hold)}")
+    what, full = "reference" if hold["by_reference"] else "key", payload == "full"
+    typer.echo(f"Hold {hold['hold_id']}   {hold['channel']}   {what} {key_text(hold, full=full)}")
     typer.echo(f" {hold['topic']}[{hold['partition']}], held for {duration(hold['age_s'])}")
-    typer.echo(f" waits for {_waits_for(hold).plain}{_when(hold)}")
+    typer.echo(f" waits for {_waits_for(hold, full=full).plain}{_when(hold)}")
     if records:
         typer.echo("")
         columns = ("", ">offset", "reference", ">intents", ">bytes", "received", ">held", "code", ">tries")
-        print_table(columns, [_record_row(number, record) for number, record in enumerate(records)])
+        print_table(
+            columns, [_record_row(number, record, full=full) for number, record in enumerate(records)]
+        )
         if hold["records"] > len(records):
             typer.echo(f"{hold['records'] - len(records):,} more behind these; --most shows more")
-    if payload == "full":
+    if full:
         for record in records:
             typer.echo(f"\n@{record['offset']}")
             typer.echo(_whole(record["value"]) or "(no value)")
@@ -118,16 +132,17 @@ def show_lines(hold: Row, records: Sequence[Row], requests: Sequence[Row], paylo
     short = hold["hold_id"][:SHORT]
     typer.echo(f"\nTry it now       tierline holds release {short}")
     typer.echo(f'Take one out     tierline holds discard {short} --reason "…"')
-    if payload != "full" and records:
+    if records and not full:
         typer.echo(f"See the bytes    tierline holds show {short} --payload full")
 
 
-def _record_row(number: int, record: Row) -> list[str | Text]:
+def _record_row(number: int, record: Row, *, full: bool) -> list[str | Text]:
     waiting, of = len(record["intents"]), record["intent_count"]
+    named = record["reference"] or ""
     return [
         "head" if number == 0 else "",
         str(record["offset"]),
-        _short(record["reference"] or "", _KEY_CHARS),
+        _short(named if full or not named else masked_text(named), _KEY_CHARS),
         f"{waiting}" if waiting == of else f"{waiting} of {of}",
         "null" if record["bytes"] is None else f"{record['bytes']:,}",
         f"{record['received_at']:%m-%d %H:%M:%S}",

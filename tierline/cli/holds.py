@@ -51,7 +51,9 @@ def show(
     hold: Hold,
     payload: Annotated[
         str,
-        typer.Option(help="masked: references and sizes. full: the bytes as text, personal data included."),
+        typer.Option(
+            help="masked: ids and sizes. full: references and bytes as text, personal data included."
+        ),
     ] = "masked",
     most: Annotated[int, typer.Option(min=1, help="How many records are shown.")] = 10,
     data: Data = None,
@@ -69,8 +71,9 @@ def show(
         records = read_records(connection, found["hold_id"], most)
         asked = read_requests(connection, found["hold_id"])
     if json:
-        told = [record_record(record, payload) for record in records]
-        print_json({**hold_record(found), "held_records": told, "requests": asked})
+        full = payload == "full"
+        told = [record_record(record, full=full) for record in records]
+        print_json({**hold_record(found, full=full), "held_records": told, "requests": asked})
     else:
         show_lines(found, records, asked, payload)
 

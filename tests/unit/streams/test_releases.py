@@ -548,7 +548,7 @@ def test_beyond_a_cap_the_partition_stands_still_and_goes_on_when_there_is_room(
             world.position(),
             world.metrics.registry.get_sample_value(metric, still),
         )
-        assert {(PORTAL, 0)} == world.paused
+        assert ({(PORTAL, 0)}, {(PORTAL, 0): "holds_full"}) == (world.paused, world.open_breakers)
         appear(world)
         await world.release()
         await world.intake.go_on()
