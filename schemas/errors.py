@@ -9,6 +9,7 @@ SchemaError
     ├── IncompatibleSchema
     ├── SchemaDisagreement
     ├── TopicMismatch
+    ├── TopicReplaced
     ├── NotPrepared
     └── PartitionCountChanged
 RegistryUnavailable      a ``tierline.kit.errors.Unavailable``: pause and wait, never an effect on records
@@ -99,6 +100,10 @@ class SchemaDisagreement(StartRefused):
 
 class TopicMismatch(StartRefused):
     """A topic differs from its declaration in a way that cannot be altered under running readers."""
+
+
+class TopicReplaced(StartRefused):
+    """A topic that consumers have positions in was deleted and made again. Nothing is skipped silently."""
 
 
 class NotPrepared(StartRefused):

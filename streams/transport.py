@@ -5,7 +5,8 @@ What it changes, and why (names of Faust 0.15.3):
     _drain_messages      one message per (partition, fetch), whose value is a Batch of records. Faust spends
                          200 µs on the way of an event; a batch pays that once
     perform_seek         Faust seeks to Kafka's commits after an assignment; here partitions stay closed until
-                         their owner (PartitionOwner) has said where to read on
+                         their owner (PartitionOwner) has said where to read on, and a topic that was deleted
+                         ends the service: what is made again under its name is another log
     commit, verify_*     Faust commits what its streams acknowledged, and they acknowledge what raised, what
                          was cancelled and what could not be decoded. Nothing is committed from its books
     wait_empty           unbounded in Faust; the owner settles in bounded time instead
@@ -32,6 +33,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport, server_list
 from faust.types import TP, AppT, ConsumerMessage
 
+from tierline.kit.errors import PositionOutsideLog
 from tierline.kit.records import Record
 from tierline.kit.retry import Backoff
 from tierline.kit.settings import KafkaSettings
@@ -126,6 +128,18 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
             fetching.result()
             raise RuntimeError("the fetch task of the consumer ended")
 
+    async def missing_topics(self) -> frozenset[str]:
+        """The topics that the broker does not know any more, as they are called on the wire."""
+        return cast("frozenset[str]", await self.call_thread(self._missing_topics))
+
+    async def _missing_topics(self) -> frozenset[str]:
+        consumer = self._ensure_consumer()
+        topics = consumer.subscription()
+        if all(map(consumer.partitions_for_topic, topics)):
+            return frozenset()
+        await consumer._client.force_metadata_update()  # noqa: SLF001 - the broker has the last word
+        return frozenset(topic for topic in topics if not consumer.partitions_for_topic(topic))
+
     async def place(self, positions: Mapping[TP, int]) -> bool:
         """Read on from ``positions``; False when the partitions are gone already."""
         return bool(await self.call_thread(self._place, positions))
@@ -193,12 +207,17 @@ class BatchConsumer(Consumer):
             self._opening = self.add_future(self._open(assigned))
 
     async def _open(self, assigned: set[TP]) -> None:
-        ranges = await self._log_ranges(assigned)
+        if missing := await self._thread.missing_topics():
+            raise PositionOutsideLog(
+                f"{', '.join(sorted(missing))}: deleted. Make it again by tierline prepare, which says what "
+                f"becomes of the positions in it"
+            )
+        ranges = await self._log_ranges(assigned) if assigned else {}
         place_of = self._batches.place_of
         starts = await self._batches.owner.taken({place_of(tp): known for tp, known in ranges.items()})
         positions = {tp: starts[place_of(tp)] for tp in assigned}
         self._fetched_to = dict(positions)
-        if await self._thread.place(positions):
+        if assigned and await self._thread.place(positions):
             self.resume_partitions(assigned)
 
     async def _log_ranges(self, tps: set[TP]) -> dict[TP, LogRange]:
@@ -223,7 +242,7 @@ class BatchConsumer(Consumer):
         await super().on_partitions_assigned(assigned, generation_id)
         if not assigned:
             self._stop_opening()
-            self._opening = self.add_future(self._batches.owner.taken({}))
+            self._opening = self.add_future(self._open(set()))
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         self._stop_opening()

@@ -24,6 +24,7 @@ from schemas.partition_count import check_partitions
 from schemas.registration import SchemaIds, register_schemas
 from schemas.registry import Registry
 from schemas.schema_table import stored_schemas
+from schemas.topic_identity import check_identity
 from schemas.topics import COMMANDS, EVENTS, ORDERS, PAYMENTS, PROJECTOR, REPLIES, TRIAGE, dead_letter_topics
 from schemas.writer_schemas import WriterSchemas
 from streams.deciding.account_reading import KnownAccount, read_account
@@ -81,7 +82,9 @@ def prepare(settings: Settings) -> None:
     migrate(settings.database_url)
     with sessions(settings, "tierline-prepare")() as connection, Registry(settings.registry_url) as registry:
         check_partitions(connection, settings.kafka.partitions)
-        create_topics(new_admin(settings.kafka), settings.kafka)
+        admin = new_admin(settings.kafka)
+        create_topics(admin, settings.kafka)
+        check_identity(connection, admin, settings.kafka)
         register_schemas(registry, connection)
 
 
@@ -124,7 +127,10 @@ def _check_prepared(settings: Settings, health: Health) -> None:
     """Raises StartRefused when somebody has to prepare tables or topics first."""
     DATABASE(check_migrated, settings.database_url)
     health.done(MIGRATIONS)
-    check_topics(new_admin(settings.kafka), settings.kafka)
+    admin = new_admin(settings.kafka)
+    check_topics(admin, settings.kafka)
+    with DATABASE(sessions(settings, "tierline-start")) as connection:
+        check_identity(connection, admin, settings.kafka)
     health.done(TOPICS)
 
 

@@ -47,6 +47,7 @@ class Thread:
         self.told: dict[TP, int] = {}
         self.settled: set[TP] = set()
         self.away = 0
+        self.missing: frozenset[str] = frozenset()
         self.on_fetch: Callable[[], None] = lambda: None
 
     def assignment(self) -> set[TP]:
@@ -57,6 +58,9 @@ class Thread:
             self.away -= 1
             raise KafkaConnectionError("away")
         return {tp: self.first.get(tp, 0) for tp in tps}
+
+    async def missing_topics(self) -> frozenset[str]:
+        return self.missing
 
     async def highwaters(self, *tps: TP) -> Mapping[TP, int]:
         return {tp: self.end.get(tp, 100) for tp in tps}
@@ -239,6 +243,21 @@ def test_a_position_outside_the_log_ends_the_service() -> None:
         await world.assign(P0)
         await turn_until(lambda: world.consumer.crashed)
         assert isinstance(world.consumer.crash_reason, PositionOutsideLog)
+
+    in_world(story)
+
+
+@pytest.mark.parametrize("assigned", [{P0}, set()], ids=["others assigned", "nothing assigned"])
+def test_a_source_that_was_deleted_ends_the_service(assigned: set[TP]) -> None:
+    """What is made again under its name is another log; a worker that starts finds that out."""
+
+    async def story(world: World) -> None:
+        world.thread.missing = frozenset({Q0.topic})
+        world.thread.assigned = assigned
+        await (world.assign(*assigned) if assigned else world.consumer.on_partitions_assigned(assigned))
+        await turn_until(lambda: world.consumer.crashed)
+        assert isinstance(world.consumer.crash_reason, PositionOutsideLog)
+        assert Q0.topic in str(world.consumer.crash_reason)
 
     in_world(story)
 

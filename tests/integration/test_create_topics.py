@@ -10,11 +10,15 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from schemas.create_topics import Done, config_of, create_topics
-from schemas.errors import PartitionCountChanged, TopicMismatch
+from schemas.errors import PartitionCountChanged, TopicMismatch, TopicReplaced
 from schemas.partition_count import check_partitions
+from schemas.topic_identity import check_identity
 from schemas.topics import DAY_MS, EVENTS, MIB, all_topics, orders_topic
+from tests.support.waiting import wait_for
+from tierline import bootstrap
 from tierline.kit.confluent_broker import new_admin
 from tierline.kit.database import connect
+from tierline.kit.health import Health
 from tierline.kit.settings import KafkaSettings, Settings
 
 pytestmark = pytest.mark.stack
@@ -37,6 +41,13 @@ def admin(kafka: KafkaSettings) -> AdminClient:
 def config(admin: AdminClient, name: str) -> dict[str, str]:
     (answer,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name)]).values()
     return {entry.name: entry.value for entry in answer.result().values()}
+
+
+def delete(admin: AdminClient, *names: str) -> None:
+    """A broker knows a deleted topic for a moment longer."""
+    for deleted in admin.delete_topics(list(names), operation_timeout=30).values():
+        deleted.result()
+    wait_for(lambda: not {*names} & admin.list_topics(timeout=10).topics.keys(), f"{names} to be gone")
 
 
 def assert_retention(expected: str, admin: AdminClient, name: str) -> None:
@@ -132,3 +143,44 @@ def test_the_partition_count_of_the_store_never_changes(settings: Settings) -> N
         check_partitions(connection, 12)
         with pytest.raises(PartitionCountChanged, match=r"has 12 partitions, .* is 48"):
             check_partitions(connection, 48)
+
+
+def test_a_topic_that_was_made_again_is_refused_where_somebody_has_a_position(
+    settings: Settings, admin: AdminClient, kafka: KafkaSettings
+) -> None:
+    """However many records it has by now; the action says how to accept it."""
+    create_topics(admin, kafka, [PORTAL, EVENTS])
+    with connect(settings.database_url, "test") as connection:
+        check_identity(connection, admin, kafka, [PORTAL, EVENTS])
+        connection.execute(
+            "INSERT INTO oms.lease (consumer, topic, partition, epoch, owner, next_offset)"
+            " VALUES ('anyone', %s, 0, 1, gen_random_uuid(), 0)",
+            (PORTAL.name,),
+        )
+        connection.commit()
+        check_identity(connection, admin, kafka, [PORTAL, EVENTS])
+        delete(admin, *(kafka.topic_prefix + topic.name for topic in (PORTAL, EVENTS)))
+        create_topics(admin, kafka, [PORTAL, EVENTS])
+
+        check_identity(connection, admin, kafka, [EVENTS])
+        with pytest.raises(TopicReplaced, match=f"{PORTAL.name} was deleted") as refused:
+            check_identity(connection, admin, kafka, [PORTAL, EVENTS])
+        connection.execute(refused.value.action.split("and then: ")[1])
+        check_identity(connection, admin, kafka, [PORTAL, EVENTS])
+
+
+def test_no_worker_starts_on_a_topic_that_was_made_again(settings: Settings, admin: AdminClient) -> None:
+    """Nor does preparing hide it."""
+    bootstrap.prepare(settings)
+    with connect(settings.database_url, "test") as connection:
+        connection.execute(
+            "INSERT INTO oms.lease (consumer, topic, partition, epoch, owner, next_offset)"
+            " VALUES ('anyone', %s, 0, 1, gen_random_uuid(), 0)",
+            (PORTAL.name,),
+        )
+    delete(admin, settings.kafka.topic_prefix + PORTAL.name)
+
+    with pytest.raises(TopicReplaced):
+        bootstrap.prepare(settings)
+    with pytest.raises(TopicReplaced):
+        bootstrap._check_prepared(settings, Health())

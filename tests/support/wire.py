@@ -45,6 +45,9 @@ class Wire:
         """Remove ``topic`` with its records."""
         for deleted in self._admin.delete_topics([self.name(topic)], operation_timeout=_ANSWER_S).values():
             deleted.result()
+        wait_for(
+            lambda: self.name(topic) not in self._admin.list_topics(timeout=_ANSWER_S).topics, "no topic"
+        )
 
     def name(self, topic: str) -> str:
         """What ``topic`` is called on the broker."""
