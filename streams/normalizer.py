@@ -338,12 +338,10 @@ class _Parts:
     def pause(self, place: Place) -> None:
         """Read no more of a partition (see ``intake.Gates``)."""
         self._batches.pause_place(place)
-        self._health.stalled(place, "no more of it may be held: tierline holds list")
 
     def resume(self, place: Place) -> None:
         """Read a partition again (see ``intake.Gates``)."""
         self._batches.resume_place(place)
-        self._health.opened([place])
 
     @property
     def _batches(self) -> BatchConsumer:

@@ -16,8 +16,10 @@ from tests.support.broken_deploy import quick_breakers
 from tests.support.normalizer_bench import NormalizerBench
 from tests.support.stack import environment_of
 from tests.support.waiting import wait_for
+from tests.support.worker_health import health
 from tierline.kit.records import Message
 from tierline.kit.settings import Settings
+from tierline.local.workers import Worker
 
 pytestmark = pytest.mark.stack
 
@@ -57,13 +59,23 @@ def stands_at(bench: NormalizerBench, offset: int) -> bool:
     return [(offset,)] == bench.fetch("SELECT head_offset FROM deadletter.breaker WHERE head_offset > 0")
 
 
+def says_that_it_is_open(worker: Worker, cause: str) -> bool:
+    """Whether the readiness of ``worker`` names the open breaker of partition 0, and why it opened."""
+    told = health(worker)
+    reason, detail = told.get("reason"), told.get("detail")
+    return (reason, detail) == ("breaker_open", f"{PORTAL}[0] keeps dead letters back: {cause}")
+
+
 def buried(bench: NormalizerBench) -> int:
     """How many dead letters there are."""
     return len(bench.dead("portal"))
 
 
 def test_an_open_breaker_survives_kill_9_and_does_what_people_ask(settings: Settings, tmp_path: Path) -> None:
-    """Nineteen dead letters, however often the worker is killed; then so many more as somebody lets pass."""
+    """Nineteen dead letters, however often the worker is killed; then so many more as somebody lets pass.
+
+    Its readiness says so all the time.
+    """
     policy = quick_breakers(tmp_path, probe_first_ms=LONG_MS, probe_limit_ms=LONG_MS)
     bench = NormalizerBench(settings, breaker_policy=policy)
     bench.know("1")
@@ -72,10 +84,12 @@ def test_an_open_breaker_survives_kill_9_and_does_what_people_ask(settings: Sett
     with bench.running(tmp_path) as worker:
         wait_for(lambda: stands_at(bench, 19), "the twentieth record stands", WAIT_S)
         wait_for(lambda: (PORTAL, 1, 0) in bench.accepted(), "the other partition flows", WAIT_S)
+        wait_for(lambda: says_that_it_is_open(worker, "consecutive"), "readiness names the breaker", WAIT_S)
         before = bench.epoch(PORTAL, 0)
         worker.restart()
         wait_for(lambda: bench.epoch(PORTAL, 0) > before, "another process has the partition", WAIT_S)
         wait_for(lambda: buried(bench) >= 19, "what was called dead is written", WAIT_S)
+        wait_for(lambda: says_that_it_is_open(worker, "consecutive"), "readiness after the kill", WAIT_S)
         [view] = breaker(bench, "list")
         assert ("open", "consecutive", 19, "MALFORMED_JSON") == (
             view["state"],
@@ -87,6 +101,7 @@ def test_an_open_breaker_survives_kill_9_and_does_what_people_ask(settings: Sett
         [passed] = breaker(bench, "pass", "5", "--reason", "INC-7 looked at five")
         assert ("done", 5) == (passed["outcome"], passed["count"])
         wait_for(lambda: stands_at(bench, 24), "five more died, the next stands", WAIT_S)
+        wait_for(lambda: says_that_it_is_open(worker, "consecutive"), "readiness after five passed", WAIT_S)
         [closed] = breaker(bench, "close", "--channel", "portal", "--reason", "INC-7 the sender errs")
         assert "done" == closed["outcome"]
         wait_for(lambda: stands_at(bench, 43), "nineteen more died, the next stands", WAIT_S)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from streams.normalizer import NormalizerWorker
 from tests.support.normalizer_bench import NormalizerBench
 from tests.support.stack import environment_of
 from tests.support.waiting import wait_for
+from tests.support.worker_health import health, listening
 from tierline import bootstrap
 from tierline.kit.clock import FakeClock
 from tierline.kit.health import LOOP_MS, Health
@@ -37,19 +37,6 @@ def running(settings: Settings, logs: Path, *names: str) -> Iterator[list[Worker
             groups.enter_context(WorkerGroup((name,), logs / str(number), environment_of(settings)))[name]
             for number, name in enumerate(names)
         ]
-
-
-def listening(worker: Worker) -> list[tuple[str, int]]:
-    """Every address on which the process takes connections."""
-    assert worker.pid is not None
-    connections = psutil.Process(worker.pid).net_connections("inet")
-    return [(c.laddr[0], c.laddr[1]) for c in connections if c.status == psutil.CONN_LISTEN]
-
-
-def health(worker: Worker) -> Mapping[str, Any]:
-    """What the worker says about itself, at the only port that it has open; empty when not there yet."""
-    ports = listening(worker)
-    return (health_of(ports[0][1]) or {}) if ports else {}
 
 
 def is_ready(worker: Worker) -> bool:
@@ -101,10 +88,10 @@ def test_a_normalizer_whose_event_loop_is_stuck_is_told_by_the_thread_beside_it(
     order = b'{"reference":"r","subscription_id":"sub_1","target":{"plan":"Business"}}'
     bench.publish([Message("orders.portal.v1", None, order, 0)])
     clock, stuck, metrics = FakeClock(), _Stuck(), Metrics()
-    health = Health([], clock.now_ms)
-    worker = NormalizerWorker(bench.settings, schema_id=1, catalog=stuck, metrics=metrics, health=health)
+    facts = Health([], clock.now_ms)
+    worker = NormalizerWorker(bench.settings, schema_id=1, catalog=stuck, metrics=metrics, health=facts)
     loop = threading.Thread(target=worker.run, name="loop")
-    with HealthServer("127.0.0.1", 0, health, metrics.registry, {}) as server:
+    with HealthServer("127.0.0.1", 0, facts, metrics.registry, {}) as server:
         loop.start()
         try:
             assert stuck.asked.wait(60)

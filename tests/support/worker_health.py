@@ -1,0 +1,24 @@
+"""What a running worker says about its own health, asked where it listens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import psutil
+
+from tierline.local.readiness import health_of
+from tierline.local.workers import Worker
+
+
+def listening(worker: Worker) -> list[tuple[str, int]]:
+    """Every address on which the process takes connections."""
+    assert worker.pid is not None
+    connections = psutil.Process(worker.pid).net_connections("inet")
+    return [(c.laddr[0], c.laddr[1]) for c in connections if c.status == psutil.CONN_LISTEN]
+
+
+def health(worker: Worker) -> Mapping[str, Any]:
+    """What the worker says about itself, at the only port that it has open; empty when not there yet."""
+    ports = listening(worker)
+    return (health_of(ports[0][1]) or {}) if ports else {}
