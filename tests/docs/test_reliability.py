@@ -10,7 +10,13 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 FILE = re.compile(r"`(tests/[\w/]+\.py)`")
 TEST = re.compile(r"`(test_\w+)`")
-TABLED = ("tests/contract/test_faust_losses.py", "tests/contract/test_transport_on_broker.py")
+TABLED = (
+    "tests/contract/test_faust_losses.py",
+    "tests/contract/test_transport_on_broker.py",
+    "tests/faults/test_holds.py",
+    "tests/faults/test_dead_letter_path.py",
+    "tests/faults/test_broken_deploy.py",
+)
 
 
 def functions_in(file: str) -> set[str]:
@@ -25,7 +31,7 @@ def test_every_named_test_exists_in_a_named_file() -> None:
     assert set() == set(TEST.findall(PAGE)) - there
 
 
-def test_every_loss_and_every_bad_day_has_its_row() -> None:
+def test_every_loss_bad_day_and_fault_has_its_row() -> None:
     """No outcome is shown by a test and missing in the tables."""
     shown = set[str]().union(*map(functions_in, TABLED))
     assert set() == shown - set(TEST.findall(PAGE))

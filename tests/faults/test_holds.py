@@ -22,12 +22,22 @@ from tests.support.late_accounts import LateAccounts
 from tests.support.pipeline import quickly_rebalancing, running_workers
 from tests.support.stack import environment_of
 from tests.support.waiting import wait_for
+from tierline.kit.crash_points import CRASH_POINTS
 from tierline.kit.settings import Settings
 from tierline.local.workers import Worker, WorkerGroup
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 
 WAIT_MS = 150
+GUARDING = (
+    "after_read",
+    "after_produce",
+    "after_verdict",
+    "after_dead_letter",
+    "after_acknowledgement",
+    "before_progress_commit",
+    "after_progress",
+)
 HOLDING = ("before_hold_commit", "after_hold_commit", "after_held_reply")
 RELEASING = (
     "after_hold_load",
@@ -61,6 +71,30 @@ def killed(worker: Worker, point: str, work: Callable[[], None]) -> None:
     armed = worker.pid
     work()
     wait_for(lambda: worker.pid != armed and worker.is_running(), f"{point} to kill", 120)
+
+
+def test_killed_between_any_two_steps_of_the_guard(settings: Settings, tmp_path: Path) -> None:
+    """Orders that are decided, that die and that wait, side by side: each has its one outcome."""
+    points = {f"normalizer.{point}" for point in (*GUARDING, *HOLDING, *RELEASING)}
+    assert points == {point for point in CRASH_POINTS if point.startswith("normalizer.")}
+
+    with late(settings, tmp_path) as (orders, workers):
+        for point in GUARDING:
+            orders.open(point, 5)
+
+            def all_sorts(name: str = point) -> None:
+                orders.publish(name, 5, 2)
+                orders.publish_bad(name, 2)
+                orders.publish(f"{name}_late", 3, 2)
+
+            killed(workers["normalizer"], point, all_sorts)
+        waiting = 6 * len(GUARDING)
+        orders.settled(held=waiting, dead=2 * len(GUARDING))
+        for point in GUARDING:
+            orders.open(f"{point}_late", 3)
+        orders.settled(dead=2 * len(GUARDING))
+        for point in GUARDING:
+            orders.in_order(f"{point}_late")
 
 
 def test_killed_between_any_two_steps_of_hold_and_release(settings: Settings, tmp_path: Path) -> None:
@@ -137,6 +171,7 @@ def test_references_that_come_at_the_very_moment_of_the_hold(settings: Settings,
             orders.open(f"race{turn}", 25)
         orders.settled()
         assert orders.count("SELECT count(*) FROM deadletter.key_hold") == 0
+        assert 0 < orders.told_to_wait < orders.published, "all waited, or none: nothing met the moment"
 
 
 def _owners(orders: LateAccounts) -> Counter[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from schemas.topics import replies_topic
 from tests.support.pipeline import opened_samples
 from tests.support.waiting import wait_for
 from tierline import bootstrap
@@ -14,6 +15,7 @@ from tierline.kit.broker import send_all
 from tierline.kit.records import Message
 from tierline.kit.settings import Settings
 from tierline.verify.check import Report, check
+from tierline.verify.reading import TopicReader
 from tierline.workload.running import target_of
 
 PORTAL = "orders.portal.v1"
@@ -41,6 +43,12 @@ class LateAccounts:
         send_all(bootstrap.producer(self.settings, "faults"), orders, 60)
         self.published += len(orders)
 
+    def publish_bad(self, name: str, records: int) -> None:
+        """So many records, each of a key of its own, that nobody can read."""
+        bad = [Message(PORTAL, f"{name}-bad-{n}".encode(), b'{"broken') for n in range(records)]
+        send_all(bootstrap.producer(self.settings, "faults"), bad, 60)
+        self.published += records
+
     def open(self, name: str, accounts: int) -> None:
         """The accounts come."""
         opened_samples(self.settings, accounts, 1, name)
@@ -56,13 +64,24 @@ class LateAccounts:
         """Records that wait in the store."""
         return self.count("SELECT count(*) FROM deadletter.held_record")
 
-    def settled(self, held: int = 0) -> Report:
-        """The check, when ``held`` records wait and everything else is done: every intent has its outcome."""
+    @property
+    def told_to_wait(self) -> int:
+        """Orders whose channel was told that they wait."""
+        kafka = self.settings.kafka
+        replies = TopicReader(kafka.bootstrap_servers, kafka.topic_prefix).read(replies_topic("portal"))
+        told = [json.loads(reply.value or b"{}") for reply in replies]
+        return len({str(reply["origin"]) for reply in told if reply["outcome"] == "held"})
+
+    def settled(self, held: int = 0, dead: int = 0) -> Report:
+        """The check, when ``held`` records wait and everything else is done: every intent has its outcome.
+
+        ``dead`` of them are dead letters.
+        """
         wait_for(lambda: self.held == held, f"{held} held records, not {self.held}", 120)
         report = check(target_of(self.settings), 120)
         assert [] == [f"{f.invariant}: {f.first}" for f in report.findings if not f.holds]
         tally = report.tallies["portal"]
-        assert (self.published, 0) == (tally.outcomes, tally.dead_lettered)
+        assert (self.published, dead) == (tally.outcomes, tally.dead_lettered)
         return report
 
     def in_order(self, name: str) -> None:
