@@ -149,9 +149,10 @@ def _check_row(field: str, row: InvoicedRow, zone: ZoneInfo) -> None:
         where = f"{field}.credits[{index}]"
         _check_span(where, span, zone)
         _check_minor(f"{where}.amount_minor", span.amount_minor)
-        if not 1 <= span.quantity <= max(row.quantity, 1):
+        least = min(1, row.quantity)
+        if not least <= span.quantity <= row.quantity:
             raise InputRefused(
-                f"{where}.quantity", f"{span.quantity} is not from 1 to the row's {row.quantity}"
+                f"{where}.quantity", f"{span.quantity} is not from {least} to the row's {row.quantity}"
             )
         if _before(span.start, row.start, zone) or _before(row.end, span.end, zone):
             raise InputRefused(where, "lies outside the row that it credits")

@@ -52,8 +52,13 @@ def in_force(
         discount
         for discount in discounts
         if (discount.periods is None or period <= discount.periods)
-        and (discount.until is None or local_date(start, zone) < local_date(discount.until, zone))
+        and _begins_before_end(discount, start, zone)
     )
+
+
+def open_on(opening: Moment, discounts: Iterable[Discount], zone: ZoneInfo) -> tuple[Discount, ...]:
+    """Those that do not end before a period that opens then; the others cover no period after it either."""
+    return tuple(discount for discount in discounts if _begins_before_end(discount, opening, zone))
 
 
 def after_periods(discounts: Iterable[Discount], elapsed: int) -> tuple[Discount, ...]:
@@ -95,3 +100,7 @@ def discounted_prices(
             amount += Fraction(shared * item.list_minor, whole or 1)
         prices[item.id] = max(price - amount, 0)
     return prices
+
+
+def _begins_before_end(discount: Discount, start: Moment, zone: ZoneInfo) -> bool:
+    return discount.until is None or local_date(start, zone) < local_date(discount.until, zone)

@@ -7,14 +7,15 @@ quote, years later too.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from tierline.domain import cycles
 from tierline.domain.billing import AccountTerms, BillingState, Change, InvoicedRow, Item
 from tierline.domain.billing_checks import check_account, check_billing, check_change
-from tierline.domain.calendar import Moment, Period
+from tierline.domain.calendar import Moment, Period, local_date
 from tierline.domain.cycles import Cycle, Placement
-from tierline.domain.discounts import Discount, carried_over, discounted_prices
+from tierline.domain.discounts import Discount, carried_over, discounted_prices, open_on
 from tierline.domain.lines import Line, charge_line, credit_line, negated
 from tierline.domain.modes import Mode, cut_at
 from tierline.domain.money import Exact
@@ -106,25 +107,37 @@ def undo_change(account: AccountTerms, quote: Quote) -> Quote:
 
 
 def _case(billing: BillingState, change: Change, cycle: Cycle, zone: ZoneInfo) -> _Case:
-    cut = cut_at(change.mode, change.at, zone)
+    cut = _cut(billing, change, zone)
     placement = _placed(cycle, billing, change, cut, zone)
     keeps = cycle is Cycle.KEEP_PERIOD
     elapsed = 0 if keeps else 1
     own = {item.id: item.discounts for item in billing.items}
+    opening = billing.period.start if keeps else cut
     items = tuple(
-        replace(item, discounts=carried_over(own[item.id], elapsed, item.discounts))
-        if own.get(item.id)
+        replace(
+            item,
+            discounts=open_on(opening, carried_over(own.get(item.id, ()), elapsed, item.discounts), zone),
+        )
+        if own.get(item.id) or item.discounts
         else item
         for item in change.items
     )
-    discounts = carried_over(billing.discounts, elapsed, change.discounts)
-    opening = billing.period.start if keeps else cut
+    discounts = open_on(opening, carried_over(billing.discounts, elapsed, change.discounts), zone)
     old_prices = discounted_prices(billing.items, billing.discounts, 1, billing.period.start, zone)
     new_prices = discounted_prices(items, discounts, 1, opening, zone)
     unchanged = _unchanged(billing.items, items, old_prices, new_prices) if keeps else frozenset()
     return _Case(
         billing, change.mode, zone, cut, placement, items, discounts, old_prices, new_prices, unchanged
     )
+
+
+def _cut(billing: BillingState, change: Change, zone: ZoneInfo) -> Moment:
+    """Where the change divides the period, never before its start."""
+    cut = cut_at(change.mode, change.at, zone)
+    if isinstance(cut, datetime):
+        return cut
+    # Clocks put back across midnight show the day before for a while after the period began.
+    return max(cut, local_date(billing.period.start, zone))
 
 
 def _placed(cycle: Cycle, billing: BillingState, change: Change, cut: Moment, zone: ZoneInfo) -> Placement:

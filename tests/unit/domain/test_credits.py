@@ -389,3 +389,14 @@ def test_rows_keep_their_other_fields() -> None:
 
     assert found is not None
     assert before == replace(found.closed, credits=())
+
+
+def test_a_row_of_no_quantity_that_a_change_closed_is_read_again() -> None:
+    """The state after a change is the next one's input, also where nothing was had."""
+    state = billing("2024-05-01", "2024-06-01", item(100, quantity=0), invoiced=None)
+
+    first = quote(state, change("2024-05-12", item(100, quantity=2), cycle="keep_period"))
+    second = quote(first.after, change("2024-05-20", item(100, quantity=3), cycle="keep_period"))
+
+    assert [129] == amounts(first)
+    assert [-77, 116] == amounts(second)

@@ -377,6 +377,34 @@ def test_a_discount_until_a_day_covers_periods_that_start_before_it(expected: in
     )
 
 
+def test_a_discount_that_ended_before_the_change_does_not_come_back_with_the_next_one() -> None:
+    """The period goes back to the billing day before the change; the discount ran out in between."""
+    half = percent("50", until=moment("2024-05-05"), carry_over=True)
+    first = quote(
+        worked_state(),
+        change("2024-05-12", item(6200, discounts=(half,)), discounts=(half,), cycle="keep_billing_day"),
+    )
+    second = quote(first.after, change("2024-05-22", item(6200, quantity=2), cycle="keep_period"))
+
+    assert [-2419, 4000] == amounts(first)
+    assert [-2000, 4000] == amounts(second)
+
+
+@pytest.mark.parametrize("cycle", ["keep_period", "keep_billing_day", "restart"])
+def test_clocks_put_back_over_midnight_do_not_put_a_change_before_its_period(cycle: str) -> None:
+    """St John's, 00:01 to 23:01: the period began at the first midnight, and the 6th is shown again."""
+    state = billing("2010-11-07", "2010-12-07", item(3000), invoiced=None, billing_day=7)
+
+    answer = quote(
+        state,
+        change("2010-11-07T02:45:00+00:00", item(9000), cycle=cycle),
+        AccountTerms("America/St_Johns", "CAD"),
+    )
+
+    assert [-3000, 9000] == amounts(answer)
+    assert period("2010-11-07", "2010-12-07") == answer.after.period
+
+
 def test_undo_negates_exactly_the_lines_and_restores_everything() -> None:
     """Period, billing day, items, discounts and rows are as before; the sums cancel."""
     state = worked_state()
