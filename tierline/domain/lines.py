@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from tierline.domain.billing import InvoicedRow, Item
+from tierline.domain.billing import BillingState, InvoicedRow, Item
 from tierline.domain.calendar import Moment, Period, local_date
 from tierline.domain.credits import credit_from
+from tierline.domain.cycles import whole_interval
 from tierline.domain.modes import Mode, reading, span_order, whole_charge_count
 from tierline.domain.money import Exact, round_ratio
 
@@ -100,6 +102,20 @@ def credit_line(
         row.amount_minor,
     )
     return line, credit.closed
+
+
+def rows_over_period(
+    billing: BillingState, prices: Mapping[str, Exact], mode: Mode, zone: ZoneInfo
+) -> tuple[InvoicedRow, ...]:
+    """One row per item over the period in force, each at what a charge over it would be."""
+    counted = Mode.DAY if mode is Mode.NONE else mode
+    period, rows = billing.period, []
+    for item in billing.items:
+        grid = whole_interval(period, item.interval, billing.billing_day, zone)
+        line = charge_line(item, prices[item.id], period, grid, counted, zone)
+        amount = line.amount_minor if line else 0
+        rows.append(InvoicedRow(item.id, period.start, period.end, item.quantity, amount, mode=billing.mode))
+    return tuple(rows)
 
 
 def negated(line: Line) -> Line:

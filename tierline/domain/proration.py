@@ -16,7 +16,7 @@ from tierline.domain.billing_checks import check_account, check_billing, check_c
 from tierline.domain.calendar import Moment, Period, local_date
 from tierline.domain.cycles import Cycle, Placement
 from tierline.domain.discounts import Discount, carried_over, discounted_prices, open_on
-from tierline.domain.lines import Line, charge_line, credit_line, negated
+from tierline.domain.lines import Line, charge_line, credit_line, negated, rows_over_period
 from tierline.domain.modes import Mode, cut_at
 from tierline.domain.money import Exact
 from tierline.domain.quote import Quote
@@ -164,16 +164,7 @@ def _rows_in_force(case: _Case) -> tuple[InvoicedRow, ...]:
     """The invoiced rows; when they are not known, one per item at what a charge over the period is."""
     if case.billing.invoiced is not None:
         return case.billing.invoiced
-    mode = case.billing.mode or case.mode
-    counted = Mode.DAY if mode is Mode.NONE else mode
-    period, rows = case.billing.period, []
-    for item in case.billing.items:
-        line = charge_line(item, case.old_prices[item.id], period, _grid(item, case), counted, case.zone)
-        amount = line.amount_minor if line else 0
-        rows.append(
-            InvoicedRow(item.id, period.start, period.end, item.quantity, amount, mode=case.billing.mode)
-        )
-    return tuple(rows)
+    return rows_over_period(case.billing, case.old_prices, case.billing.mode or case.mode, case.zone)
 
 
 def _grid(item: Item, case: _Case) -> Period:

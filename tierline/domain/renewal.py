@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from tierline.domain import cycles
 from tierline.domain.billing import AccountTerms, BillingState, InvoicedRow
 from tierline.domain.billing_checks import check_account, check_billing
-from tierline.domain.calendar import Period, epoch_seconds
+from tierline.domain.calendar import Moment, Period, epoch_seconds
 from tierline.domain.discounts import after_periods, discounted_prices
-from tierline.domain.money import round_half_away
+from tierline.domain.lines import rows_over_period
+from tierline.domain.modes import Mode
+from tierline.domain.money import Exact, round_half_away
 from tierline.domain.quote import NextBilling
 
 NEXT_PERIOD = 2  # discounts count the period in force as their first
@@ -32,30 +35,39 @@ def next_billing(billing: BillingState, zone: ZoneInfo) -> NextBilling:
     return NextBilling(end, sum(round_half_away(price) for price in prices.values()))
 
 
-def roll_period(account: AccountTerms, billing: BillingState) -> Rolled:
+def roll_period(account: AccountTerms, billing: BillingState, end: Moment | None = None) -> Rolled:
     """Begin the period after the one in force; its items are invoiced in advance, whole and discounted.
 
+    ``end``: where it ends if that is earlier than by the calendar; then each item is invoiced for the part.
     Used up discounts and rows that ended before the new period are dropped. A subscription whose period
     was unbilled (empty ``invoiced``) stays so: somebody else bills it.
     """
     zone = check_account(account)
     check_billing(billing, zone)
     interval = billing.items[0].interval
-    period = cycles.following(billing.period, interval, billing.billing_day, billing.anchor, zone)
-    rows = () if billing.invoiced == () else _rows_for(period, billing, zone)
+    whole = cycles.following(billing.period, interval, billing.billing_day, billing.anchor, zone)
+    period = _ending(whole, end, zone)
     items = tuple(replace(item, discounts=after_periods(item.discounts, 1)) for item in billing.items)
-    after = replace(
-        billing,
-        period=period,
-        items=items,
-        discounts=after_periods(billing.discounts, 1),
-        invoiced=(*_still_running(billing, period, zone), *rows),
-    )
-    return Rolled(period, rows, after)
+    after = replace(billing, period=period, items=items, discounts=after_periods(billing.discounts, 1))
+    rows: tuple[InvoicedRow, ...] = ()
+    if billing.invoiced != ():
+        prices = discounted_prices(billing.items, billing.discounts, NEXT_PERIOD, period.start, zone)
+        if period == whole:
+            rows = _whole_rows(after, prices)
+        else:
+            rows = rows_over_period(after, prices, billing.mode or Mode.DAY, zone)
+    return Rolled(period, rows, replace(after, invoiced=(*_still_running(billing, period, zone), *rows)))
 
 
-def _rows_for(period: Period, billing: BillingState, zone: ZoneInfo) -> tuple[InvoicedRow, ...]:
-    prices = discounted_prices(billing.items, billing.discounts, NEXT_PERIOD, period.start, zone)
+def _ending(whole: Period, end: Moment | None, zone: ZoneInfo) -> Period:
+    if end is None:
+        return whole
+    opening, closing = epoch_seconds(whole.start, zone), epoch_seconds(whole.end, zone)
+    return Period(whole.start, end) if opening < epoch_seconds(end, zone) < closing else whole
+
+
+def _whole_rows(billing: BillingState, prices: Mapping[str, Exact]) -> tuple[InvoicedRow, ...]:
+    period = billing.period
     return tuple(
         InvoicedRow(
             item.id,

@@ -1,22 +1,21 @@
 """A renewal that the sender tells of: the period after the one in force begins.
 
-The sender's dates say which period that is, and when it ends if it is no longer than the calendar's. Without
-dates, or where they still name the period that is ending, the calendar says both. Nothing is rolled while an
-order is being paid: it was priced in the period before, and the next order begins what has elapsed by then.
+The sender's dates say which period that is, and when it ends if that is earlier than by the calendar: then a
+part is invoiced, and the next period starts where it ends. Without dates, or where they still name the period
+that is ending, the calendar says both. Nothing is rolled while an order is being paid: it was priced in the
+period before, and the next order begins what has elapsed by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from tierline.domain.calendar import instant_of, zone_named
+from tierline.domain.calendar import Period, instant_of, zone_named
 from tierline.domain.claims import NewAttempt, Redelivery, ReferenceReused, Repeat
 from tierline.domain.commands import ENDED, Command, RollPeriod
 from tierline.domain.context import Context
-from tierline.domain.events import Event, PeriodInvoiced, PeriodRolled, Reason
+from tierline.domain.events import Event, Reason
 from tierline.domain.moments import instant_of_ms
 from tierline.domain.reasons import ReasonCode
 from tierline.domain.rolling import Current, roll_until
@@ -38,9 +37,9 @@ def decide_roll(state: State, command: Command, roll: RollPeriod, context: Conte
     zone = zone_named(account.time_zone)
     reason = _against(subscription)
     if reason is None:
-        current = roll_until(account, subscription, _begins(subscription, roll, zone), zone)
+        current = roll_until(account, subscription, _begins(subscription, roll, zone), zone, _told(roll))
         if isinstance(current, Current) and current.events:
-            return tuple(_dated(current.events, roll))
+            return current.events
         reason = _in_force(subscription) if isinstance(current, Current) else current
     return ignored(command, roll.told_at, reason)
 
@@ -58,6 +57,12 @@ def _in_force(subscription: ActiveSubscription) -> Reason:
     return Reason(ReasonCode.PERIOD_IN_FORCE, f"{schedule.period_start} to {schedule.period_end}")
 
 
+def _told(roll: RollPeriod) -> Period | None:
+    if roll.period_start is None or roll.period_end is None:
+        return None
+    return Period(date.fromisoformat(roll.period_start), date.fromisoformat(roll.period_end))
+
+
 def _begins(subscription: ActiveSubscription, roll: RollPeriod, zone: ZoneInfo) -> datetime:
     """The moment whose period shall be in force."""
     told = instant_of_ms(roll.told_at)
@@ -65,21 +70,3 @@ def _begins(subscription: ActiveSubscription, roll: RollPeriod, zone: ZoneInfo) 
     if start is None or start <= subscription.schedule.period_start[: len(start)]:
         return told
     return max(told, instant_of(date.fromisoformat(start), zone))
-
-
-def _dated(events: tuple[Event, ...], roll: RollPeriod) -> Iterator[Event]:
-    """The events with the end that the sender names, where it names the last period and a shorter end."""
-    last = next(event.body for event in reversed(events) if isinstance(event.body, PeriodRolled))
-    end = roll.period_end
-    is_own = end is not None and roll.period_start == last.period_start and end < last.period_end
-    for event in events:
-        body = event.body
-        if not is_own or end is None:
-            yield event
-        elif isinstance(body, PeriodRolled) and body is last:
-            yield replace(event, body=replace(body, period_end=end, next_billing_date=end))
-        elif isinstance(body, PeriodInvoiced) and body.period_start == last.period_start:
-            rows = tuple(replace(row, end=end) for row in body.rows)
-            yield replace(event, body=replace(body, period_end=end, rows=rows))
-        else:
-            yield event

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from tierline.domain.account import EXTERNAL, OpenAccount
 from tierline.domain.billing import AccountTerms, BillingState
-from tierline.domain.calendar import Moment, epoch_seconds, instant_of, local_date
+from tierline.domain.calendar import Moment, Period, epoch_seconds, instant_of, local_date
 from tierline.domain.commands import InvoicedRow
 from tierline.domain.events import Event, EventBody, PeriodInvoiced, PeriodRolled, Reason
 from tierline.domain.moments import moment_of_text, ms_of_instant, text_of_moment
@@ -40,10 +40,15 @@ class Current:
 
 
 def roll_until(
-    account: OpenAccount, subscription: ActiveSubscription, at: datetime, zone: ZoneInfo
+    account: OpenAccount,
+    subscription: ActiveSubscription,
+    at: datetime,
+    zone: ZoneInfo,
+    told: Period | None = None,
 ) -> Current | Reason:
     """Begin every period that starts at or before ``at``; no events where the period in force still runs.
 
+    The period that starts as the one ``told`` of ends with it too, if that is earlier than by the calendar.
     A reason where the period ended more than MOST_PERIODS periods ago, or where the money core refuses it.
     """
     schedule = subscription.schedule
@@ -54,7 +59,7 @@ def roll_until(
     events: list[Event] = []
     for _ in range(MOST_PERIODS):
         try:
-            begun = roll_period(terms, billing)
+            begun = roll_period(terms, billing, _told_end(billing, told))
         except InputRefused as refused:
             return Reason(ReasonCode.PRICE_REFUSED, str(refused))
         for body in _told(account, schedule, begun, zone):
@@ -69,6 +74,10 @@ def roll_until(
         f" more than {MOST_PERIODS} periods of {billing.items[0].interval} before the order"
     )
     return Reason(ReasonCode.BILLING_OUT_OF_DATE, detail)
+
+
+def _told_end(billing: BillingState, told: Period | None) -> Moment | None:
+    return told.end if told is not None and told.start == billing.period.end else None
 
 
 def is_before(at: datetime, today: date, boundary: Moment, zone: ZoneInfo) -> bool:

@@ -14,7 +14,7 @@ from tests.support.order_values import (
     from_elsewhere,
     ms,
 )
-from tierline.domain.events import OperationIgnored, OrderCompleted, PeriodInvoiced, PeriodRolled
+from tierline.domain.events import OperationIgnored, OrderCompleted, PeriodInvoiced, PeriodRolled, QuoteIssued
 
 # Period in force: November 2026, in Berlin.
 DECEMBER = ms("2026-12-01T09:00:00")
@@ -54,12 +54,30 @@ def test_the_dates_of_the_operation_say_which_period_begins() -> None:
 
 
 def test_an_earlier_end_of_the_operation_counts() -> None:
-    """For the period, its invoice and the next bill alike."""
+    """For the period, its invoice and the next bill alike; 24 days are charged of the 30 that end then."""
     decided = Given(an_opening()).when(a_renewal(DECEMBER, "2026-12-01", "2026-12-25"))
     rolled, invoiced = decided.the(PeriodRolled), decided.the(PeriodInvoiced)
     assert ("2026-12-25", "2026-12-25") == (rolled.period_end, rolled.next_billing_date)
     assert ("2026-12-25", {"2026-12-25"}) == (invoiced.period_end, {row.end for row in invoiced.rows})
+    assert [12 * 2_900 * 24 // 30] == [row.amount_minor for row in invoiced.rows] == [invoiced.amount_minor]
+    assert 12 * 2_900 == rolled.next_billing_minor
     assert "2026-12-25" == decided.subscription.schedule.period_end
+
+
+def test_the_period_after_an_earlier_end_starts_there() -> None:
+    """A renewal that is heard of after the end that it names begins both, the second one whole."""
+    decided = Given(an_opening()).when(a_renewal(ms("2026-12-28T09:00:00"), "2026-12-01", "2026-12-25"))
+    assert [("2026-12-01", "2026-12-25"), ("2026-12-25", "2027-01-25")] == dates(decided)
+    bills = [e.body.amount_minor for e in decided.events if isinstance(e.body, PeriodInvoiced)]
+    assert [27_840, 34_800] == bills
+
+
+def test_a_change_in_a_shortened_period_gives_back_what_was_invoiced() -> None:
+    """Its row is the part: from the first day on all of it, and no more."""
+    story = Given(an_opening(), a_renewal(DECEMBER, "2026-12-01", "2026-12-25"))
+    order = an_order(offset=6, received_at=ms("2026-12-01T09:00:00"), plan="business-month")
+    credit = story.when(order).the(QuoteIssued).lines[0]
+    assert (-27_840, 24, 24) == (credit.amount_minor, credit.numerator, credit.denominator)
 
 
 def test_a_later_end_does_not_count() -> None:
