@@ -112,6 +112,7 @@ def test_a_reset_link_takes_new_connections(link: Link) -> None:
     with connected(link) as client:
         client.sendall(b"b")
         assert b"b" == client.recv(1)
+    assert 2 == link.accepted
 
 
 def test_a_client_of_kafka_is_told_the_address_of_the_link() -> None:
@@ -124,7 +125,7 @@ def test_a_client_of_kafka_is_told_the_address_of_the_link() -> None:
                 broker.sendall(len(told).to_bytes(4, "big") + told)
                 heard = client.recv(4 + len(told), socket.MSG_WAITALL)
             own = int(link.address.split(":")[1]).to_bytes(4, "big")
-            wait_for(lambda: not link._connections, "the connection to end")
+            wait_for(lambda: not link.connections, "the connection to end")
 
     assert len(told).to_bytes(4, "big") + b"\x00\x09127.0.0.1" + own + b"rest" == heard
 

@@ -27,7 +27,8 @@ _GONE = (OSError, asyncio.IncompleteReadError)
 class Link:
     """A way to ``target`` ("host:port") for as long as the block; ``address`` is where clients connect.
 
-    ``kafka``: the target is a broker on loopback. A fault holds until ``restore``.
+    ``kafka``: the target is a broker on loopback. A fault holds until ``restore``. ``accepted``: connections
+    so far, those that ended at once included.
     """
 
     def __init__(self, target: str, *, kafka: bool = False) -> None:
@@ -43,6 +44,7 @@ class Link:
         self._requests_pass = asyncio.Event()
         self._answers_pass = asyncio.Event()
         self.address = ""
+        self.accepted = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -56,6 +58,11 @@ class Link:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    @property
+    def connections(self) -> int:
+        """How many pass here now."""
+        return len(self._connections)
 
     # --- faults -------------------------------------------------------------------------------------------
 
@@ -113,6 +120,7 @@ class Link:
         await self._end_connections()
 
     async def _accepted(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         connection = asyncio.current_task()
         if self._refusing or connection is None:
             client.transport.abort()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,8 +25,9 @@ from tierline.verify.check import Report, check
 from tierline.verify.evidence import Place
 from tierline.verify.waiting import ProgressReader, Remaining
 from tierline.workload.accounts import SampleSubscription, sample_subscriptions
-from tierline.workload.orders import SampleOrders
+from tierline.workload.orders import MIX, SampleOrders
 from tierline.workload.publishing import OpenLoop
+from tierline.workload.records import Kind
 from tierline.workload.running import open_samples, target_of
 
 QUICK_SESSION_MS = 3_000
@@ -63,7 +64,8 @@ def opened_samples(settings: Settings, count: int, seed: int, name: str) -> list
 class Traffic:
     """Orders published in the background, with a log of the client's own: what the broker took.
 
-    It goes on until ``finish``, at most ``intents`` of them; the block ends when it has ended.
+    It goes on until ``finish``, at most ``intents`` of them; the block ends when it has ended. ``mix``: the
+    shares of orders with some trouble.
     """
 
     settings: Settings
@@ -72,6 +74,7 @@ class Traffic:
     intents: int
     rate: float
     name: str = "faults"
+    mix: Mapping[Kind, float] = field(default_factory=lambda: MIX)
     acknowledged: dict[Place, int] = field(default_factory=dict)
     _thread: threading.Thread = field(init=False)
     _error: BaseException | None = field(init=False, default=None)
@@ -103,7 +106,7 @@ class Traffic:
     def _run(self) -> None:
         try:
             loop = OpenLoop(bootstrap.producer(self.settings, "traffic"), SystemClock(), self.rate)
-            orders = SampleOrders(self.samples, self.seed, self.name)
+            orders = SampleOrders(self.samples, self.seed, self.name, mix=dict(self.mix))
             records = takewhile(lambda _: not self._enough.is_set(), orders.take(self.intents))
             for publication in loop.run(records):
                 del publication
@@ -140,6 +143,28 @@ class InFlight:
 
         wait_for(busy, f"{consumer} has something to do")
         return found
+
+    def wait_for_progress(self) -> None:
+        """Wait until every lease that had something before it has moved."""
+        behind = {(part.consumer, part.topic, part.partition) for part in self.remaining()}
+        before = self._positions()
+        wait_for(
+            lambda: all(
+                now > before.get(place, -1) for place, now in self._positions().items() if place in behind
+            ),
+            "every consumer moves on",
+        )
+
+    def _positions(self) -> dict[tuple[str, str, int], int]:
+        with psycopg.connect(self.settings.database_url.get_secret_value()) as connection:
+            rows = connection.execute(
+                "SELECT consumer, topic, partition, next_offset FROM oms.lease"
+            ).fetchall()
+        return {(consumer, topic, partition): offset for consumer, topic, partition, offset in rows}
+
+    def records(self) -> int:
+        """How many records somebody still has before them."""
+        return sum(part.records for part in self.remaining())
 
 
 def settled_and_clean(settings: Settings, traffic: Traffic, limit_s: float = 120.0) -> Report:
