@@ -36,4 +36,5 @@ def open_to(account: OpenAccount, subscription: ActiveSubscription) -> int:
 
 
 def _about(order_id: str, quote: QuoteIssued, body: EventBody) -> tuple[Event, ...]:
-    return (Event("account", body, order_id),) if quote.credit_used_minor else ()
+    priced_by = quote.catalog_version or None
+    return (Event("account", body, order_id, catalog_version=priced_by),) if quote.credit_used_minor else ()

@@ -34,7 +34,8 @@ def _completing(
         yield Event("subscription", change, order_id, effective_at=effective_at, catalog_version=priced_by)
     yield from used_by(order_id, quote)
     if quote.credit_granted_minor:
-        yield Event("account", CreditGranted(quote.credit_granted_minor, quote.currency), order_id)
+        granted = CreditGranted(quote.credit_granted_minor, quote.currency)
+        yield Event("account", granted, order_id, catalog_version=priced_by)
     completed = OrderCompleted(
         quote.tier, quote.plan, quote.seats, quote.due_minor, quote.currency, reason=None
     )

@@ -121,7 +121,8 @@ def _carried_out(
             quote.currency,
             order.request.payment_method,
         )
-        return quoted + about(order_id, payment)
+        asked_for = Event("subscription", payment, order_id, catalog_version=quote.catalog_version or None)
+        return (*quoted, asked_for)
     return quoted + completing_events(order.subscription, order_id, quote, order.command.received_at)
 
 

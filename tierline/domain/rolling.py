@@ -65,7 +65,14 @@ def roll_until(
         for body in _told(account, schedule, begun, zone):
             schedule = _after(schedule, body)
             began = ms_of_instant(instant_of(begun.period.start, zone))
-            events.append(Event("subscription", body, effective_at=began))
+            events.append(
+                Event(
+                    "subscription",
+                    body,
+                    effective_at=began,
+                    catalog_version=subscription.catalog_version,
+                )
+            )
         if is_before(at, today, begun.period.end, zone):
             return Current(schedule, tuple(events))
         billing = _carried_on(begun.after, schedule)

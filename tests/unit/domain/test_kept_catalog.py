@@ -7,14 +7,29 @@ from dataclasses import replace
 import pytest
 
 from tests.support.given_when_then import Decided, Given
-from tests.support.order_values import CATALOG, MINUTE, NOON, a_result, an_opening, an_order
+from tests.support.order_values import (
+    ACCOUNT,
+    CATALOG,
+    MINUTE,
+    NOON,
+    a_renewal,
+    a_result,
+    an_opening,
+    an_order,
+    ms,
+)
+from tierline.domain.account import OpenAccount
 from tierline.domain.catalog import Catalog, Plan, Price, Tier
 from tierline.domain.commands import Command
 from tierline.domain.events import (
     BillingScheduleAdjusted,
+    CreditReserved,
     OrderCompleted,
     OrderReceived,
     OrderRejected,
+    PaymentRequested,
+    PeriodInvoiced,
+    PeriodRolled,
     QuoteIssued,
     TierChanged,
 )
@@ -122,3 +137,29 @@ def test_tier_that_is_gone_cannot_be_compared() -> None:
         reason.code,
         reason.detail,
     )
+
+
+def test_periods_name_the_version_whose_price_they_invoice() -> None:
+    """The plan was bought under c1, and its next period costs what it cost then."""
+    december = ms("2026-12-01T09:00:00")
+    for command in (a_renewal(december), an_order(plan=None, seats=20, received_at=december)):
+        decided = under_next().when(command)
+        rolled = [e for e in decided.events if isinstance(e.body, PeriodRolled | PeriodInvoiced)]
+
+        assert [12 * 2_900] == [e.body.amount_minor for e in rolled if isinstance(e.body, PeriodInvoiced)]
+        assert ["c1", "c1"] == [event.catalog_version for event in rolled]
+
+
+def test_credit_and_money_name_the_version_of_their_quote() -> None:
+    """Set aside and asked for at the prices of c1, while c2 is the newest."""
+    given = under_next(payment="gateway")
+    account = given.decider.accounts[ACCOUNT]
+    assert isinstance(account, OpenAccount)
+    given.decider.accounts[ACCOUNT] = replace(account, credit_minor=1)
+
+    decided = given.when(MORE_SEATS)
+
+    kinds = (QuoteIssued, CreditReserved, PaymentRequested)
+    priced = [event for event in decided.events if isinstance(event.body, kinds)]
+    assert [kind.__name__ for kind in kinds] == [type(event.body).__name__ for event in priced]
+    assert {"c1"} == {event.catalog_version for event in priced}
