@@ -93,6 +93,7 @@ class NormalizerWorker:
         self._metrics = metrics
         self._health = health
         self._clock = clock or SystemClock()
+        self._watch = PartitionWatch(NORMALIZER, "all channels", metrics, health, self._clock.now_ms)
         self._fail = fail
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
@@ -120,6 +121,7 @@ class NormalizerWorker:
             self._catalog,
             self._metrics,
             self._health,
+            self._watch,
             self._clock,
             self._fail,
         )
@@ -157,6 +159,7 @@ class _Parts:
         catalog: PlanAliases,
         metrics: Metrics,
         health: Health,
+        watch: PartitionWatch,
         clock: Clock,
         fail: Fail,
     ) -> None:
@@ -174,7 +177,6 @@ class _Parts:
             unknown_ms=wait_ms,
             now_ms=self._thread.present_ms,
         )
-        watch = PartitionWatch(NORMALIZER, "all channels", metrics, health, clock.now_ms)
         self._breakers = Breakers(
             load_breaker_policy(settings.breaker_policy),
             app_version=APP_VERSION,
