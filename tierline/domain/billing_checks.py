@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from tierline.domain.billing import AccountTerms, BillingState, Change, CreditedSpan, InvoicedRow, Item
 from tierline.domain.calendar import Interval, Moment, check_moment, instant_of, shift, zone_named
+from tierline.domain.credits import credit_from
 from tierline.domain.cycles import Cycle, default_cycle
 from tierline.domain.discounts import Discount
 from tierline.domain.modes import Mode
@@ -74,11 +75,14 @@ def check_change(billing: BillingState, change: Change, zone: ZoneInfo) -> Cycle
         raise InputRefused(
             "cycle", f"keep_billing_day needs a billing day, which {current} does not have: use restart"
         )
-    _check_mode(billing, change.mode, cycle, target)
+    _check_mode(billing, change, cycle, target, zone)
     return cycle
 
 
-def _check_mode(billing: BillingState, mode: Mode, cycle: Cycle, target: Interval) -> None:
+def _check_mode(
+    billing: BillingState, change: Change, cycle: Cycle, target: Interval, zone: ZoneInfo
+) -> None:
+    mode = change.mode
     if mode is Mode.NONE and cycle is not Cycle.KEEP_PERIOD:
         raise InputRefused("mode", f"none is only possible with keep_period, not with {cycle}")
     if mode.needs_months and target.days:
@@ -90,10 +94,12 @@ def _check_mode(billing: BillingState, mode: Mode, cycle: Cycle, target: Interva
         raise InputRefused("mode", f"{mode} is for month-based intervals, not {current}")
     ids = {item.id for item in billing.items}
     for index, row in enumerate(billing.invoiced or ()):
-        if row.item in ids and (row.mode or mode).needs_months:
+        counted = row.mode or mode
+        # A row that gives nothing back any more may be that of a month-based plan before this one.
+        if row.item in ids and counted.needs_months and credit_from(row, change.at, counted, zone):
             raise InputRefused(
                 f"subscription.invoiced[{index}].mode",
-                f"{row.mode or mode} is for month-based intervals, not {current}",
+                f"{counted} is for month-based intervals, not {current}",
             )
 
 

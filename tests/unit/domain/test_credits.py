@@ -400,3 +400,15 @@ def test_a_row_of_no_quantity_that_a_change_closed_is_read_again() -> None:
 
     assert [129] == amounts(first)
     assert [-77, 116] == amounts(second)
+
+
+@pytest.mark.parametrize("mode", ["thirty360", "actual30"])
+def test_a_closed_row_of_a_month_plan_does_not_stop_the_week_plan_after_it(mode: str) -> None:
+    """Its mode counts months, and nothing is left of it to count."""
+    row_of_may = row("2024-05-01", "2024-06-01", 3100, mode=Mode(mode))
+    state = billing("2024-05-01", "2024-06-01", item(3100), invoiced=(row_of_may,))
+
+    weekly = quote(state, change("2024-05-12", item(700, "1week"), cycle="restart"))
+    more = quote(weekly.after, change("2024-05-17", item(700, "1week", quantity=2), cycle="keep_period"))
+
+    assert [-200, 400] == amounts(more)
