@@ -24,6 +24,8 @@ NOT_A_DEAD_LETTER = "NOT_A_DEAD_LETTER"
 _HEX = re.compile("[0-9a-f]{16,64}")
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OFFSET_DIGITS = 18
+_SCHEMA_ID_DIGITS = 10
+_LARGEST_SCHEMA_ID = 2**31 - 1
 _NOT_OURS = "a record without the headers of a dead letter stands in a dead-letter topic"
 
 
@@ -129,6 +131,12 @@ class _Facts:
         found = self.maybe(name)
         return None if found is None else self._number(name, found, 9)
 
+    def schema_id(self, name: str) -> int | None:
+        """None for four bytes that no registry gives as an id: the value was damaged there."""
+        found = self.maybe(name)
+        number = None if found is None else self._number(name, found, _SCHEMA_ID_DIGITS)
+        return None if number is None or number > _LARGEST_SCHEMA_ID else number
+
     def moment(self, name: str) -> datetime:
         try:
             return datetime.fromisoformat(self.text(name)).astimezone(UTC)
@@ -177,7 +185,7 @@ def _ours(record: Record, facts: _Facts) -> OpenRecord:
         first_failed_at=facts.moment(f"{OURS}first.failed.at"),
         last_failed_at=facts.moment(f"{OURS}last.failed.at"),
         app_version=facts.text(f"{OURS}app.version"),
-        schema_id=facts.maybe_number(f"{OURS}schema.id"),
+        schema_id=facts.schema_id(f"{OURS}schema.id"),
         command_id=facts.maybe(f"{OURS}command.id"),
         traceparent=facts.maybe(TRACEPARENT),
         account=None,

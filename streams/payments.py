@@ -98,6 +98,7 @@ class Payments:
         self._app_version = app_version
         self._session: Connection | None = None
         self._own = threading.local()
+        self._outages = 0
         self._gateways: set[PaymentGateway] = set()
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="gateway")
 
@@ -134,8 +135,9 @@ class Payments:
         """Nothing is kept."""
 
     def reset(self, partitions: Collection[int]) -> None:  # noqa: ARG002 - the port's
-        """After an outage the next turn opens a session of its own again."""
+        """After an outage every session is opened anew: one that broke would fail a turn per thread."""
         self._end_session()
+        self._outages += 1
 
     def close(self) -> None:
         """End the calling threads and every session."""
@@ -175,17 +177,24 @@ class Payments:
         try:
             return [(s, _call(gateway, s, is_fresh=(s.payment_id, s.step) in fresh)) for s in steps]
         except Exception:
-            self._own.gateway = None
-            self._gateways.discard(gateway)
-            gateway.close()
+            self._end_gateway(gateway)
             raise
 
     def _gateway_of_thread(self) -> PaymentGateway:
         gateway: PaymentGateway | None = getattr(self._own, "gateway", None)
+        if gateway is not None and self._own.outages != self._outages:
+            self._end_gateway(gateway)
+            gateway = None
         if gateway is None:
+            self._own.outages = self._outages
             gateway = self._own.gateway = self._new_gateway()
             self._gateways.add(gateway)
         return gateway
+
+    def _end_gateway(self, gateway: PaymentGateway) -> None:
+        self._own.gateway = None
+        self._gateways.discard(gateway)
+        gateway.close()
 
     def _message(self, asked: Asked, payment: Payment) -> Message:
         event = asked.event

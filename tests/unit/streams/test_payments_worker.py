@@ -63,6 +63,7 @@ class Books:
         self.away = False
         self.amount_minor = DUE
         self.declined: set[str] = set()
+        self.closed = False
         self._one_at_a_time = threading.Lock()
 
     def _move(self, step: str, payment_id: str, status: Status) -> Payment:
@@ -98,7 +99,7 @@ class Books:
             return self._stands(payment_id) if payment_id in self.status else None
 
     def close(self) -> None:
-        return
+        self.closed = True
 
 
 class World:
@@ -322,3 +323,20 @@ def test_after_an_outage_a_new_session_notes_the_attempts(world: World) -> None:
 
     assert lost.closed
     assert {(FIRST, "capture")} == world.attempts.rows
+
+
+def test_after_an_outage_every_thread_calls_over_a_session_of_its_own_anew(world: World) -> None:
+    """Sixteen broken sessions would otherwise fail sixteen turns, one after the other."""
+    world.ask("PaymentRequested")
+    world.work()
+    lost, world.books = world.books, Books()
+    world.books.status = dict(lost.status)
+    world.worker.reset([0])
+    world.ask("PaymentCaptureRequested")
+
+    link = world.log.events[0]["hash"]
+    world.work(1, lease=Lease("c", EVENTS.name, 0, 2, UUID(int=1), 1, 1, link))
+
+    assert [("authorize", FIRST)] == lost.asked
+    assert [("capture", FIRST)] == world.books.asked
+    assert lost.closed
