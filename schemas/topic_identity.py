@@ -12,7 +12,7 @@ from confluent_kafka import TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from schemas.errors import TopicReplaced
-from schemas.topics import Topic, all_topics
+from schemas.topics import Topic, all_topics, dead_letter_topics
 from tierline.kit.database import Connection
 from tierline.kit.retry import BROKER
 from tierline.kit.settings import KafkaSettings
@@ -38,13 +38,21 @@ SELECT topic
 
 
 def check_identity(
-    connection: Connection, admin: AdminClient, kafka: KafkaSettings, declared: Iterable[Topic] | None = None
+    connection: Connection,
+    admin: AdminClient,
+    kafka: KafkaSettings,
+    declared: Iterable[Topic] | None = None,
+    *,
+    dead_letters_too: bool = False,
 ) -> None:
-    """Remember the ids of ``declared`` (default: every topic), and compare those that leases point into.
+    """Remember the ids of ``declared``, and compare those that leases point into.
 
-    Every topic must exist. Commits unless the caller is in a transaction. Raises TopicReplaced.
+    By default these are all topics; those of dead letters only where ``dead_letters_too``: triage alone reads
+    them, and made again they stop nobody else. Every topic must exist. Commits unless the caller is in a
+    transaction. Raises TopicReplaced.
     """
-    ids = BROKER(_ids, admin, kafka, [topic.name for topic in declared or all_topics()])
+    wanted = declared or set(all_topics()) - (set() if dead_letters_too else set(dead_letter_topics()))
+    ids = BROKER(_ids, admin, kafka, [topic.name for topic in wanted])
     values = {"setting": _SETTING, "topics": list(ids), "ids": list(ids.values())}
     with connection.transaction():
         connection.execute(_REMEMBER, values)

@@ -97,7 +97,7 @@ def run_worker(name: str, settings: Settings) -> None:
     with ExitStack() as resources:
         resources.enter_context(_health_server(name, settings, metrics, health))
         resources.enter_context(_probe(name, settings, health))
-        _check_prepared(settings, health)
+        _check_prepared(name, settings, health)
         worker = BUILDERS[name](settings, metrics, health, resources)
         health.done(SCHEMAS)
 
@@ -123,14 +123,14 @@ def _probe(name: str, settings: Settings, health: Health) -> ServerProbe:
     return ServerProbe(health, asks)
 
 
-def _check_prepared(settings: Settings, health: Health) -> None:
+def _check_prepared(name: str, settings: Settings, health: Health) -> None:
     """Raises StartRefused when somebody has to prepare tables or topics first."""
     DATABASE(check_migrated, settings.database_url)
     health.done(MIGRATIONS)
     admin = new_admin(settings.kafka)
     check_topics(admin, settings.kafka)
     with DATABASE(sessions(settings, "tierline-start")) as connection:
-        check_identity(connection, admin, settings.kafka)
+        check_identity(connection, admin, settings.kafka, dead_letters_too=BUILDERS[name] is _triage)
     health.done(TOPICS)
 
 

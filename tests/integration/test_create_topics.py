@@ -183,4 +183,26 @@ def test_no_worker_starts_on_a_topic_that_was_made_again(settings: Settings, adm
     with pytest.raises(TopicReplaced):
         bootstrap.prepare(settings)
     with pytest.raises(TopicReplaced):
-        bootstrap._check_prepared(settings, Health())
+        bootstrap._check_prepared("orders", settings, Health())
+
+
+def test_a_dead_letter_topic_that_was_made_again_stops_triage_alone(
+    settings: Settings, admin: AdminClient
+) -> None:
+    """Orders are taken in and decided meanwhile; triage says what to do."""
+    bootstrap.prepare(settings)
+    topic = PORTAL.dead_letter
+    assert topic is not None
+    with connect(settings.database_url, "test") as connection:
+        check_identity(connection, admin, settings.kafka, dead_letters_too=True)
+        connection.execute(
+            "INSERT INTO oms.lease (consumer, topic, partition, epoch, owner, next_offset)"
+            " VALUES ('tierline-triage', %s, 0, 1, gen_random_uuid(), 0)",
+            (topic.name,),
+        )
+    delete(admin, settings.kafka.topic_prefix + topic.name)
+
+    bootstrap.prepare(settings)
+    bootstrap._check_prepared("normalizer", settings, Health())
+    with pytest.raises(TopicReplaced, match=topic.name):
+        bootstrap._check_prepared("triage", settings, Health())
