@@ -171,7 +171,7 @@ def test_references_that_come_at_the_very_moment_of_the_hold(settings: Settings,
             orders.open(f"race{turn}", 25)
         orders.settled()
         assert orders.count("SELECT count(*) FROM deadletter.key_hold") == 0
-        assert 0 < orders.told_to_wait < orders.published, "all waited, or none: nothing met the moment"
+        assert orders.told_to_wait, "nothing was held: the run does not count"
 
 
 def _owners(orders: LateAccounts) -> Counter[str]:
