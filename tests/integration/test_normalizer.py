@@ -223,8 +223,8 @@ def test_a_normal_stop_saves_where_it_was_and_the_next_start_repeats_nothing(
     enough = threading.Event()
 
     def traffic() -> None:
-        for burst in itertools.takewhile(lambda _: not enough.wait(0.02), itertools.count()):
-            bench.publish([portal("1", f"{burst}-{i}") for i in range(50)])
+        for burst in itertools.takewhile(lambda _: not enough.wait(0.05), itertools.count()):
+            bench.publish([portal("1", f"{burst}-{i}") for i in range(20)])
 
     publishing = threading.Thread(target=traffic)
     with bench.running(tmp_path / "first") as first:
