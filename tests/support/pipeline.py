@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,11 +44,11 @@ def quickly_rebalancing(settings: Settings, **payment: float) -> Settings:
 
 
 @contextmanager
-def running_workers(settings: Settings, logs: Path) -> Iterator[WorkerGroup]:
-    """Topics, tables and subjects made, and one worker of each kind running."""
+def running_workers(settings: Settings, logs: Path, names: Sequence[str] = WORKERS) -> Iterator[WorkerGroup]:
+    """Topics, tables and subjects made, and one worker of each name running."""
     bootstrap.prepare(settings)
     logs.mkdir(parents=True, exist_ok=True)
-    with WorkerGroup(WORKERS, logs, environment_of(settings)) as workers:
+    with WorkerGroup(names, logs, environment_of(settings)) as workers:
         yield workers
 
 
