@@ -226,7 +226,7 @@ def test_stock_faust_loses_an_open_record_behind_a_hole_of_the_log(wire: Wire, t
     body = copy_slowly(open_one, for_ever, done)
     with stock_app(wire, tmp_path, body, concurrency=2, stream_wait_empty=False):
         wait_for(lambda: next_one in done, "the record behind the open one")
-        wait_for(lambda: wire.committed() == 17, mended("an open record behind a hole of the log"), 15)
+        wait_for(lambda: wire.committed() == 17, mended("an open record behind a hole of the log"))
 
     assert open_one not in {*done} | delivered_again(wire, tmp_path)
 

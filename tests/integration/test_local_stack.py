@@ -25,7 +25,7 @@ from tierline.local.status import read_status
 
 pytestmark = pytest.mark.stack
 
-DEADLINE_S = 90.0
+DEADLINE_S = 150.0
 UP = ("up", "--no-workers")
 
 
