@@ -28,7 +28,7 @@ import aiokafka
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport, server_list
 from faust.types import TP, AppT, ConsumerMessage
@@ -114,7 +114,12 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> Any:
         self._check(consumer)
-        return await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        try:
+            return await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        except NoOffsetForPartitionError as error:
+            # The consumer joined again by itself, and its new partitions have not been placed yet.
+            _log.info("partition_not_placed_yet", error=str(error))
+            return {}
 
     def _check(self, consumer: aiokafka.AIOKafkaConsumer) -> None:
         try:

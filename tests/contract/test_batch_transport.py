@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, NoOffsetForPartitionError
 from aiokafka.structs import ConsumerRecord
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from schemas.topics import NORMALIZER
@@ -408,6 +409,24 @@ class MarkedLog:
 
     async def position(self, _tp: object) -> int:
         return 9
+
+
+def test_partitions_that_were_not_placed_yet_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a link was cut the consumer may join again, and ask for them, before their owner has heard."""
+
+    async def unplaced(*_: object) -> object:
+        raise NoOffsetForPartitionError(P0)
+
+    async def story(world: World) -> None:
+        thread: Any = BatchConsumerThread(world.consumer, loop=asyncio.get_running_loop())
+        thread._check = lambda _consumer: None
+        monkeypatch.setattr(AIOKafkaConsumerThread, "_fetch_records", unplaced)
+        try:
+            assert {} == await thread._fetch_records(object(), {P0}, 0.1, None)
+        finally:
+            thread.thread_loop.close()
+
+    in_world(story)
 
 
 def test_marks_of_transactions_are_nobodys_records() -> None:

@@ -220,11 +220,12 @@ def with_a_hole(wire: Wire) -> tuple[bytes, bytes]:
 def test_stock_faust_loses_an_open_record_behind_a_hole_of_the_log(wire: Wire, tmp_path: Path) -> None:
     """It counts the record after the hole as part of it; with two actors the next one is done first."""
     open_one, next_one = with_a_hole(wire)
-    wire.publish(open_one, next_one)
     done: list[bytes] = []
 
     body = copy_slowly(open_one, for_ever, done)
     with stock_app(wire, tmp_path, body, concurrency=2, stream_wait_empty=False):
+        wait_for(lambda: wire.committed() == 14, "everything before the hole to be committed")
+        wire.publish(open_one, next_one)
         wait_for(lambda: next_one in done, "the record behind the open one")
         wait_for(lambda: wire.committed() == 17, mended("an open record behind a hole of the log"))
 
