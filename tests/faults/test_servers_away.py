@@ -9,7 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.late_accounts import LateAccounts
 from tests.support.pipeline import InFlight, Traffic, opened_samples, seeded, settled_and_clean
 from tests.support.waiting import wait_for
 from tierline import bootstrap
@@ -69,24 +68,3 @@ def test_servers_that_go_away_and_come_back_lose_nothing(
     report = settled_and_clean(settings, traffic, 180)
 
     assert report.tallies["partner"].completed
-
-
-@pytest.mark.fault
-@pytest.mark.timeout(420)
-def test_a_database_that_ends_while_holds_are_written_keeps_them_all(stack: LocalStack) -> None:
-    """PostgreSQL stops without a goodbye between the first held record and the last, three times."""
-    orders = LateAccounts(stack.settings)
-    for turn in range(3):
-        before = orders.held
-        orders.publish(f"away{turn}", 500, 2)
-        wait_for(lambda before=before: orders.held > before, "holds are being written")  # type: ignore[misc] # bound on purpose
-        in_flight = orders.published - orders.held
-        stack.postgres.stop(mode="immediate")
-        stack.postgres.start()
-        assert in_flight, "everything was held already: the run does not count"
-    orders.settled(held=orders.published)
-    for turn in range(3):
-        orders.open(f"away{turn}", 500)
-    orders.settled()
-    for turn in range(3):
-        orders.in_order(f"away{turn}")
