@@ -110,7 +110,7 @@ def test_bad_links_to_the_servers_lose_nothing(
     with (
         Link(settings.kafka.bootstrap_servers, kafka=True) as kafka,
         Link(address_of(settings.database_url)) as postgres,
-        running_workers(over(kafka, postgres, settings), tmp_path),
+        running_workers(over(kafka, postgres, settings), tmp_path) as workers,
     ):
         samples = opened_samples(settings, 400, seed, "links")
         rounds = [*product({"kafka": kafka, "postgres": postgres}.items(), FAULTS)]
@@ -124,6 +124,7 @@ def test_bad_links_to_the_servers_lose_nothing(
             assert traffic.running, "the traffic ended before the last fault: the run does not count"
             traffic.finish()
         report = settled_and_clean(settings, traffic)
+        assert [0] * len(WORKERS) == [worker.restarts for worker in workers]
 
     assert len(rounds) == len(hits)
     assert all(hit.records and hit.connections >= len(WORKERS) for hit in hits), hits

@@ -38,14 +38,20 @@ def connect(url: SecretStr, application: str, *, statement_ms: int = 60_000) -> 
     )
 
 
+_GIVEN_UP = (
+    psycopg.errors.ReadOnlySqlTransaction
+    # The server ends the session, which psycopg may not have seen yet when it raises this.
+    | psycopg.errors.IdleInTransactionSessionTimeout
+    | psycopg.errors.TransactionTimeout
+)
+
+
 def is_outage(error: BaseException, connection: Connection | None) -> bool:
     """Whether ``error`` says that the database is away or gave this session up, rather than refused the data.
 
     True for lost connections, timeouts, deadlocks and lock waits (all of them: try again), for a server that
     is read-only because it was demoted, and for whatever a session says that the server has ended.
     """
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return True
-    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | _GIVEN_UP):
         return True
     return isinstance(error, psycopg.Error) and connection is not None and connection.closed
