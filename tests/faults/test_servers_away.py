@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.support.late_accounts import LateAccounts
 from tests.support.pipeline import InFlight, Traffic, opened_samples, seeded, settled_and_clean
 from tests.support.waiting import wait_for
 from tierline import bootstrap
@@ -17,6 +21,8 @@ from tierline.local.stack import LocalStack
 from tierline.local.workers import WORKERS
 
 AWAY_S = 20.0
+ACCOUNTS = 20
+MOST_OF_A_KEY = 300
 PATIENCE_MS = 120_000
 """How long the channels wait for the broker: it restarts slowly on a machine that is busy."""
 
@@ -68,3 +74,40 @@ def test_servers_that_go_away_and_come_back_lose_nothing(
     report = settled_and_clean(settings, traffic, 180)
 
     assert report.tallies["partner"].completed
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(420)
+def test_a_database_that_ends_while_holds_are_written_keeps_them_all(stack: LocalStack) -> None:
+    """PostgreSQL stops without a goodbye while orders that have to be held keep coming, three times."""
+    orders = LateAccounts(stack.settings)
+    names = [f"away{turn}" for turn in range(3)]
+    for name in names:
+        before, enough = orders.held, threading.Event()
+        coming = threading.Thread(target=_keep_coming, args=(orders, name, enough))
+        coming.start()
+        try:
+            wait_for(partial(_more_held, orders, before), "holds are being written")
+            in_flight = orders.published - orders.held
+            stack.postgres.stop(mode="immediate")
+        finally:
+            enough.set()
+            coming.join()
+        stack.postgres.start()
+        assert in_flight, "everything was held already: the run does not count"
+    orders.settled(held=orders.published)
+    for name in names:
+        orders.open(name, ACCOUNTS)
+    orders.settled()
+    for name in names:
+        orders.in_order(name)
+
+
+def _keep_coming(orders: LateAccounts, name: str, enough: threading.Event) -> None:
+    """Another order of every account, again and again; what was published last is not held yet."""
+    for number in itertools.takewhile(lambda _: not enough.is_set(), range(MOST_OF_A_KEY)):
+        orders.publish(name, ACCOUNTS, first=number)
+
+
+def _more_held(orders: LateAccounts, before: int) -> bool:
+    return orders.held > before

@@ -33,11 +33,11 @@ class LateAccounts:
     settings: Settings
     published: int = 0
 
-    def publish(self, name: str, accounts: int, each: int = 1) -> None:
-        """``each`` orders of ``accounts`` accounts that nobody knows, keyed by subscription."""
+    def publish(self, name: str, accounts: int, each: int = 1, first: int = 0) -> None:
+        """``each`` orders, numbered from ``first``, of accounts that nobody knows, keyed by subscription."""
         orders = [
             Message(PORTAL, subscription(name, number).encode(), _order(name, number, turn))
-            for turn in range(each)
+            for turn in range(first, first + each)
             for number in range(accounts)
         ]
         send_all(bootstrap.producer(self.settings, "faults"), orders, 60)
