@@ -152,7 +152,9 @@ def test_a_rebalance_storm_while_a_thousand_keys_are_held(settings: Settings, tm
             ("normalizer",), _folder(tmp_path / "second"), environment_of(orders.settings)
         ) as others:
             for _ in range(5):
-                wait_for(lambda: _owners(orders) != epochs[-1], "the second one to join", 60)
+                wait_for(
+                    partial(_has_partitions, others["normalizer"]), "the second one to have partitions", 60
+                )
                 epochs.append(_owners(orders))
                 others["normalizer"].stop()
                 wait_for(lambda: _owners(orders) != epochs[-1], "the first one to have all again", 60)
