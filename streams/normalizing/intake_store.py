@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import psycopg
 import structlog
+from psycopg.rows import TupleRow
 
 from deadletter.breaker_store import (
     Action,
@@ -71,11 +72,15 @@ SELECT held.topic, held.partition, held.next_offset
  WHERE held.consumer = %b
 """
 
-_ROWS = """
+_ROWS = f"""
+WITH ours AS ({_STILL_OURS}),
+found AS (
 SELECT r.channel, r.source, r.kind, r.ref, r.account_id, r.subscription_id
   FROM unnest(%b::text[], %b::text[], %b::text[]) AS asked (channel, source, ref)
  CROSS JOIN (VALUES ('account'), ('subscription')) AS kinds (kind)
   JOIN oms.external_ref AS r USING (channel, source, kind, ref)
+)
+SELECT held.leases, found.* FROM (SELECT count(*) AS leases FROM ours) AS held LEFT JOIN found ON true
 """
 
 
@@ -169,16 +174,12 @@ class IntakeStore:
         with self._transaction() as connection:
             if self._unsure:
                 self._reload(connection)
-            moved: dict[Place, Lease] = {}
-            for topic in sorted({topic for topic, _ in positions}):
-                held = {p: lease for (t, p), lease in self._leases.items() if t == topic}
-                moves = {
-                    partition: Progress(offset)
-                    for (t, partition), offset in positions.items()
-                    if t == topic and partition in held and offset > held[partition].next_offset
-                }
-                after = leases.advance(connection, held, moves)
-                moved.update({(topic, partition): lease for partition, lease in after.items()})
+            moves = {
+                place: Progress(offset)
+                for place, offset in positions.items()
+                if place in self._leases and offset > self._leases[place].next_offset
+            }
+            moved = leases.advance(connection, self._leases, moves)
             if holds or breakers:
                 places = holds.places() | breakers.places()
                 self._hold(connection, {place for place in places if place not in moved})
@@ -243,14 +244,14 @@ class IntakeStore:
         places = {*wanted, *((OWN, OWN, ref) for _, _, ref in wanted)}
         if not places:
             return []
+        asking = (*self._columns(self._leases), *map(list, zip(*places, strict=True)))
         try:
-            with self._transaction() as connection:
-                held = dict(self._leases)
-                if self._still_ours(connection, held, "").keys() != held.keys():
-                    raise LeaseLost(f"{self._consumer}: another process holds one of our partitions")
-                found = connection.execute(_ROWS, tuple(map(list, zip(*places, strict=True)))).fetchall()
+            rows = self._read(_ROWS, asking)
         except _GIVEN_UP as error:
             raise LookUpFailed(error.sqlstate or "") from error
+        if any(leases != len(self._leases) for leases, *_ in rows):
+            raise LeaseLost(f"{self._consumer}: another process holds one of our partitions")
+        found = [row for _, *row in rows if row[0] is not None]
         texts = {ref: ref for _, _, ref in wanted}
         return [_lean(RefRow(*row), texts) for row in found]
 
@@ -262,11 +263,24 @@ class IntakeStore:
         """End the session."""
         self._drop()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _session(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = self._connect()
-        connection = self._connection
+        return self._connection
+
+    def _read(self, statement: str, parameters: Sequence[object]) -> list[TupleRow]:
+        """The rows of one statement: one way to the server and back, where a transaction takes three."""
+        connection = self._session()
+        connection.autocommit = True
+        try:
+            return connection.execute(statement, parameters).fetchall()
+        finally:
+            if not connection.closed:
+                connection.autocommit = False
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        connection = self._session()
         try:
             yield connection
             connection.commit()
@@ -307,18 +321,19 @@ class IntakeStore:
         self._unsure = False
 
     def _still_ours(self, connection: Connection, places: Collection[Place], lock: str) -> dict[Place, int]:
-        held = [self._leases[place] for place in places]
-        rows = connection.execute(
-            _STILL_OURS + lock,
-            (
-                [lease.topic for lease in held],
-                [lease.partition for lease in held],
-                [lease.epoch for lease in held],
-                [lease.owner for lease in held],
-                self._consumer,
-            ),
-        ).fetchall()
+        rows = connection.execute(_STILL_OURS + lock, self._columns(places)).fetchall()
         return {(topic, partition): next_offset for topic, partition, next_offset in rows}
+
+    def _columns(self, places: Collection[Place]) -> tuple[object, ...]:
+        """Our leases of ``places`` as the statement takes them."""
+        held = [self._leases[place] for place in places]
+        return (
+            [lease.topic for lease in held],
+            [lease.partition for lease in held],
+            [lease.epoch for lease in held],
+            [lease.owner for lease in held],
+            self._consumer,
+        )
 
 
 def _lean(row: RefRow, texts: Mapping[str, str]) -> RefRow:

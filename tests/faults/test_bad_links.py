@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,7 +30,8 @@ from tierline.local.workers import WORKERS
 RATE = 40
 STANDING_STILL = 5 * RATE
 """So many records more before the workers than at the beginning: the session of every member has ended."""
-SLOW_S = (0.1, 0.3)
+SLOW_S = (0.05, 0.1)
+"""One way: servers on another continent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,10 @@ def stands_still(in_flight: InFlight) -> None:
     wait_for(lambda: in_flight.records() >= before + STANDING_STILL, "records to pile up")
 
 
+def _is_worth_a_fault(link: Link, in_flight: InFlight) -> bool:
+    return link.connections >= len(WORKERS) and in_flight.records() > 0
+
+
 FAULTS: tuple[Callable[[Link, InFlight, random.Random], None], ...] = (slow, silent, cut, reset)
 
 
@@ -117,7 +123,7 @@ def test_bad_links_to_the_servers_lose_nothing(
         rng.shuffle(rounds)
         with Traffic(settings, samples, seed, 20_000, RATE, name="links") as traffic:
             for (server, link), fault in rounds:
-                wait_for(lambda: in_flight.records() > 0, "records are under way")
+                wait_for(partial(_is_worth_a_fault, link, in_flight), "records and workers to meet the fault")
                 hits.append(Hit(server, fault.__name__, in_flight.records(), link.connections))
                 fault(link, in_flight, rng)
                 link.restore()

@@ -58,3 +58,24 @@ def test_of_two_owners_that_commit_at_once_one_wins(settings: Settings) -> None:
         assert 1 == len(lost)
         assert 2 == leases.acquire(new, CONSUMER, TOPIC, 0, 0).next_offset
         new.rollback()
+
+
+def test_leases_of_several_topics_move_in_one_statement(settings: Settings) -> None:
+    """Each goes to its own offset; one that was taken by another process keeps all of them."""
+    places = [
+        (topic, partition) for topic in ("orders.portal.v1", "orders.partner.v1") for partition in (0, 1)
+    ]
+    with connect(settings.database_url, "former") as former, connect(settings.database_url, "new") as new:
+        held = {place: leases.acquire(former, CONSUMER, *place, 0) for place in places}
+        former.commit()
+        held = leases.advance(former, held, {place: Progress(5 + n) for n, place in enumerate(places)})
+        former.commit()
+        taken = {place: leases.acquire(new, CONSUMER, *place, 0) for place in places[2:3]}
+        new.commit()
+
+        with pytest.raises(LeaseLost, match=r"1 of 4 leases on orders\.partner\.v1, orders\.portal\.v1"):
+            leases.advance(former, held, {place: Progress(9) for place in places})
+        former.rollback()
+        assert [7] == [lease.next_offset for lease in taken.values()]
+        assert [5, 6, 7, 8] == [leases.acquire(new, CONSUMER, *place, 0).next_offset for place in places]
+        new.rollback()

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 from tierline.kit.database import Connection
+
+Key = TypeVar("Key")
 
 GENESIS = bytes(32)
 """The hash before the first event of a partition."""
@@ -66,10 +69,11 @@ _ADVANCE = """
 UPDATE oms.lease AS held
    SET next_offset = moved.next_offset, next_position = moved.next_position, chain_hash = moved.chain_hash,
        published_offset = moved.published_offset, updated_at = clock_timestamp()
-  FROM unnest(%b::int[], %b::bigint[], %b::uuid[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bytea[],
-              %b::bigint[])
-    AS moved (partition, epoch, owner, expected, next_offset, next_position, chain_hash, published_offset)
- WHERE held.consumer = %b AND held.topic = %b AND held.partition = moved.partition
+  FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::uuid[], %b::bigint[], %b::bigint[], %b::bigint[],
+              %b::bytea[], %b::bigint[])
+    AS moved (topic, partition, epoch, owner, expected, next_offset, next_position, chain_hash,
+              published_offset)
+ WHERE held.consumer = %b AND held.topic = moved.topic AND held.partition = moved.partition
    AND held.epoch = moved.epoch AND held.owner = moved.owner AND held.next_offset = moved.expected
 """
 
@@ -127,21 +131,22 @@ def advanced(lease: Lease, progress: Progress) -> Lease:
 
 
 def advance(
-    connection: Connection, leases: Mapping[int, Lease], moves: Mapping[int, Progress]
-) -> dict[int, Lease]:
-    """Move the leases of one consumer and topic, guarded, in the caller's transaction.
+    connection: Connection, leases: Mapping[Key, Lease], moves: Mapping[Key, Progress]
+) -> dict[Key, Lease]:
+    """Move leases of one consumer, guarded, in the caller's transaction: one statement for all of them.
 
-    Returns the moved leases by partition. Raises LeaseLost when any row is not as this process left it; the
-    caller must roll back then.
+    Returns the moved leases. Raises LeaseLost when any row is not as this process left it; the caller must
+    roll back then.
     """
     if not moves:
         return {}
-    before = [leases[p] for p in moves]
-    after = {p: advanced(leases[p], progress) for p, progress in moves.items()}
+    before = [leases[key] for key in moves]
+    after = {key: advanced(leases[key], progress) for key, progress in moves.items()}
     changed = connection.execute(
         _ADVANCE,
         (
-            list(moves),
+            [lease.topic for lease in before],
+            [lease.partition for lease in before],
             [lease.epoch for lease in before],
             [lease.owner for lease in before],
             [lease.next_offset for lease in before],
@@ -150,12 +155,11 @@ def advance(
             [lease.chain_hash for lease in after.values()],
             [lease.published_offset for lease in after.values()],
             before[0].consumer,
-            before[0].topic,
         ),
     ).rowcount
     if changed != len(before):
         raise LeaseLost(
-            f"{before[0].consumer}: {len(before) - changed} of {len(before)} leases on {before[0].topic} "
-            f"were taken by another process"
+            f"{before[0].consumer}: {len(before) - changed} of {len(before)} leases on "
+            f"{', '.join(sorted({lease.topic for lease in before}))} were taken by another process"
         )
     return after
