@@ -1,7 +1,7 @@
 """From what Avro gave (plain dicts) to the frozen dataclasses of the domain, by generated code.
 
-The generated function fills an object of a twin class with the same slots and then gives it its class:
-a frozen dataclass costs four times as much through its own ``__init__``, and this runs for every record.
+The generated function fills an object of the twin class and then gives it its class, because this runs for
+every record.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import types
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from tierline.domain.values import twin_of
 
 T = TypeVar("T")
 
@@ -27,10 +29,7 @@ def builder_of(cls: type[T]) -> Builder[T]:
     several dataclasses is built as the one whose name stands in the field ``type``.
     """
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]  # T is a dataclass, which mypy cannot say
-    if not hasattr(cls, "__slots__") or hasattr(cls, "__post_init__"):
-        raise TypeError(f"{cls.__name__} must be a dataclass with slots and without __post_init__")
-    twin = type(f"{cls.__name__}Twin", (), {"__slots__": tuple(field.name for field in fields)})
-    names: dict[str, Any] = {"new": object.__new__, "twin": twin, "cls": cls}
+    names: dict[str, Any] = {"new": object.__new__, "twin": twin_of(cls), "cls": cls}
     hints = get_type_hints(cls)
     lines = [f"made.{field.name} = {_value(field.name, hints[field.name], names)}" for field in fields]
     source = "\n    ".join(

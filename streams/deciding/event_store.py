@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from streams.deciding.copy_rows import bigint, copy_block, instant, integer, raw, row, text, uuid, word
 from streams.deciding.recording import StoredEvent
+from tierline.domain.values import quickly_made
 from tierline.kit.database import Connection
 
 _COPY = """
@@ -31,6 +32,7 @@ SELECT event.stream_id, event.value
 _CHUNK = 1_000
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Published:
     """What the events topic carries of one stored event."""

@@ -11,8 +11,10 @@ from tierline.domain.commands import Command
 from tierline.domain.context import Context
 from tierline.domain.events import Event, RecordedEvent
 from tierline.domain.identity import uuid_of
+from tierline.domain.values import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
     """An event with the bytes that the store keeps and the topic carries, and their link in the chain."""

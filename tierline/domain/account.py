@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tierline.domain.events import (
     AccountOpened,
@@ -12,6 +12,7 @@ from tierline.domain.events import (
     CreditUsed,
     RecordedEvent,
 )
+from tierline.domain.values import replace
 
 # How an account pays: through the gateway, on Tierline's invoice, or to somebody else who bills it.
 GATEWAY = "gateway"

@@ -9,6 +9,7 @@ from tierline.domain.calendar import Interval, Moment, Period
 from tierline.domain.cycles import Cycle
 from tierline.domain.discounts import Discount
 from tierline.domain.modes import Mode
+from tierline.domain.values import quickly_made
 
 BASE_ITEM = "base"
 
@@ -38,6 +39,7 @@ class CreditedSpan:
     amount_minor: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class InvoicedRow:
     """What was invoiced for one item over one span, and what of it was credited since.

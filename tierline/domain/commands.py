@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tierline.domain.values import quickly_made
+
 GOOD = "good"
 SUSPENDED = "suspended"
 ENDED = "ended"
@@ -51,6 +53,7 @@ class InvoicedCredit:
     amount_minor: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class InvoicedRow:
     """What was invoiced for one item over one half-open span, and what of it was already credited."""

@@ -6,7 +6,7 @@ sequence of changes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,7 @@ from tierline.domain.billing import CreditedSpan, InvoicedRow
 from tierline.domain.calendar import Moment
 from tierline.domain.modes import Mode, cut_at, reading, span_order
 from tierline.domain.money import allocate, round_ratio
+from tierline.domain.values import replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ amount is spread over the items by their list prices. Nothing is rounded here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from tierline.domain.calendar import Moment, local_date
 from tierline.domain.money import Exact
+from tierline.domain.values import replace
 
 
 @dataclass(frozen=True, slots=True)

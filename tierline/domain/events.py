@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tierline.domain.commands import Contract, ExternalRef, InvoicedRow, Origin
+from tierline.domain.values import quickly_made
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class BilledItem:
     mode: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class QuoteLine:
     """One line of a price: kind credit or charge; ``amount_minor`` signed, charge positive."""
@@ -157,6 +159,7 @@ class OrderHeld:
     reasons: tuple[Reason, ...]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class QuoteIssued:
     """The price of a change, frozen, with everything that will be in force once it is completed.
@@ -458,6 +461,7 @@ EventBody = (
 StreamKind = Literal["account", "subscription"]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that a decision says happened, before it has a place in the store.
@@ -486,6 +490,7 @@ class Consent:
     text_version: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
     """An event with its place: the envelope on ``oms.events.v1``.

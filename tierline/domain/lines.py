@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ from tierline.domain.credits import credit_from
 from tierline.domain.cycles import whole_interval
 from tierline.domain.modes import Mode, reading, span_order, whole_charge_count
 from tierline.domain.money import Exact, round_ratio
+from tierline.domain.values import quickly_made, replace
 
 
 class LineKind(StrEnum):
@@ -22,6 +23,7 @@ class LineKind(StrEnum):
     CHARGE = "charge"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Line:
     """One signed amount (a charge positive, a credit negative) and where it comes from.

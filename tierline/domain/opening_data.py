@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,7 @@ from tierline.domain.reasons import ReasonCode
 from tierline.domain.refusal import InputRefused
 from tierline.domain.schedule import billed_items, billing_of
 from tierline.domain.subscription import Schedule
+from tierline.domain.values import replace
 
 STANDINGS = ("good", STANDING_ARREARS, STANDING_SUSPENDED)
 PAYMENTS = (INVOICE, GATEWAY, EXTERNAL)

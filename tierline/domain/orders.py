@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tierline.domain.about import about
 from tierline.domain.account import GATEWAY
 from tierline.domain.account_credit import reserved_for
@@ -36,6 +34,7 @@ from tierline.domain.quoting import issue_quote
 from tierline.domain.reasons import ReasonCode
 from tierline.domain.silence import accepted_by_silence
 from tierline.domain.state import State, addressed
+from tierline.domain.values import replace
 
 
 def decide_order(state: State, command: Command, request: PlaceOrder, context: Context) -> tuple[Event, ...]:

@@ -20,7 +20,6 @@ fails. A capture that overtakes its authorization completes the order: the money
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from tierline.domain.about import about, reason_code
 from tierline.domain.account_credit import released_from
@@ -48,6 +47,7 @@ from tierline.domain.reasons import ReasonCode
 from tierline.domain.silence import accepted_by_silence
 from tierline.domain.state import State, addressed
 from tierline.domain.subscription import ActiveSubscription, PaidOrder, Payment, PaymentStage
+from tierline.domain.values import replace
 
 CAPTURED_OR_FURTHER = frozenset({PaymentStage.CAPTURED, PaymentStage.REFUND_REQUESTED, PaymentStage.REFUNDED})
 AUTHORIZED_OR_FURTHER = CAPTURED_OR_FURTHER | {PaymentStage.AUTHORIZED, PaymentStage.CAPTURE_REQUESTED}

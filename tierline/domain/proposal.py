@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,7 @@ from tierline.domain.refusal import InputRefused
 from tierline.domain.rolling import Current, is_before, roll_until
 from tierline.domain.schedule import billing_of
 from tierline.domain.subscription import ActiveSubscription
+from tierline.domain.values import replace
 
 MOST_SEATS = 1_000_000
 NOW = "now"

@@ -6,7 +6,7 @@ quote, years later too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from tierline.domain.money import Exact
 from tierline.domain.quote import Quote
 from tierline.domain.renewal import next_billing
 from tierline.domain.settlement import settle
+from tierline.domain.values import replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from tierline.domain import cycles
@@ -15,6 +15,7 @@ from tierline.domain.lines import rows_over_period
 from tierline.domain.modes import Mode
 from tierline.domain.money import Exact, round_half_away
 from tierline.domain.quote import NextBilling
+from tierline.domain.values import replace
 
 NEXT_PERIOD = 2  # discounts count the period in force as their first
 

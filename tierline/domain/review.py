@@ -8,8 +8,6 @@ was declined after that, another one is asked for.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tierline.domain.about import about
 from tierline.domain.assessment import assess
 from tierline.domain.claims import NewAttempt, Redelivery, ReferenceReused, Repeat
@@ -30,6 +28,7 @@ from tierline.domain.reasons import ReasonCode
 from tierline.domain.silence import accepted_by_silence
 from tierline.domain.state import State, addressed
 from tierline.domain.subscription import ActiveSubscription, OnHold
+from tierline.domain.values import replace
 
 RELEASE = "release"
 REJECT = "reject"

@@ -11,7 +11,7 @@ and would put that period back in force when it completes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,7 @@ from tierline.domain.refusal import InputRefused
 from tierline.domain.renewal import Rolled, next_billing, roll_period
 from tierline.domain.schedule import billing_of, carried_row, schedule_invoiced, schedule_rolled
 from tierline.domain.subscription import ActiveSubscription, Schedule
+from tierline.domain.values import replace
 
 # Ten years of months, four months of days: more in one decision is wrong data rather than a long silence.
 MOST_PERIODS = 120

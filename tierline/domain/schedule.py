@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 from tierline.domain import billing
@@ -13,6 +12,7 @@ from tierline.domain.events import BilledItem, PeriodInvoiced, PeriodRolled
 from tierline.domain.modes import Mode
 from tierline.domain.moments import instant_of_ms, moment_of_text, text_of_moment
 from tierline.domain.subscription import Schedule
+from tierline.domain.values import replace
 
 interval_of_text = lru_cache(maxsize=256)(Interval.parse)
 

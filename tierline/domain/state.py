@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tierline.domain.account import AccountState, NoAccount, OpenAccount, evolve_account
 from tierline.domain.commands import Command
@@ -10,6 +10,7 @@ from tierline.domain.events import Event, RecordedEvent
 from tierline.domain.invariant import BrokenInvariant
 from tierline.domain.subscription import ActiveSubscription, NoSubscription, SubscriptionState
 from tierline.domain.subscription_fold import evolve_subscription
+from tierline.domain.values import replace
 
 # Snapshots of another version are thrown away and folded anew: raise it with every change of a state or fold.
 FOLD_VERSION = 4

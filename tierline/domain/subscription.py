@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from tierline.domain.commands import GOOD, Contract, InvoicedRow
 from tierline.domain.events import BilledItem, Limit, OrderReceived, QuoteIssued
+from tierline.domain.values import quickly_made, replace
 
 
 class PaymentStage(StrEnum):
@@ -138,6 +139,7 @@ class NoSubscription:
     """Nothing was opened under this id yet."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ActiveSubscription:
     """A subscription with what is in force and what is under way.

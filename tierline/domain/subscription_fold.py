@@ -6,7 +6,6 @@ A recorded fact is never rejected. An event type without a function here changes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from tierline.domain.billing import BASE_ITEM
@@ -56,6 +55,7 @@ from tierline.domain.subscription import (
     Schedule,
     SubscriptionState,
 )
+from tierline.domain.values import replace
 
 # Settled payments are remembered for late and repeated results; more than these were never seen to matter.
 SETTLED_PAYMENTS_KEPT = 16

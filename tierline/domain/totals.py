@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from tierline.domain.proration import quote_change
 from tierline.domain.quote import Quote
 from tierline.domain.refusal import InputRefused
 from tierline.domain.renewal import next_billing, roll_period
+from tierline.domain.values import replace
 
 MOST_PERIODS = 5_000
 _YEAR = Interval.parse("1year")

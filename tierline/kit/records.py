@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tierline.domain.values import quickly_made
+
 Headers = tuple[tuple[str, bytes], ...]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Record:
     """One record as it was read. ``topic`` is the name without prefix; ``timestamp_ms`` is the broker's."""
@@ -27,6 +30,7 @@ class Record:
         return None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Message:
     """One record to be sent. ``topic`` without prefix; ``partition`` None lets murmur2 of the key choose."""
