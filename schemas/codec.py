@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, get_type_hints
 
 import fastavro
@@ -16,7 +16,8 @@ import fastavro
 from schemas import reference
 from schemas.avsc import COMMANDS_SUBJECT, EVENTS_SUBJECT, Schema, load_schema
 from schemas.builder import Builder, builder_of, classes_in
-from schemas.errors import DecodeCode, DecodeError, EncodeError, UnknownType
+from schemas.errors import DecodeCode, DecodeError, EncodeError, UnknownType, UnsupportedSchema
+from schemas.reader import Read, compile_reader
 from schemas.upcast import to_newest
 from schemas.writer import Writer, compile_record
 from tierline.domain.commands import Command
@@ -81,7 +82,7 @@ class Codec:
         self._build_command: Builder[Command] = builder_of(Command)
         self._build_event: Builder[RecordedEvent] = builder_of(RecordedEvent)
         self._writer_schema = writer_schema
-        self._schemas: dict[int, Schema] = {}
+        self._readers: dict[int, Read] = {}
 
     def encode_command(self, command: Command) -> bytes:
         """The framed bytes of ``command``. Raises EncodeError for a value that does not fit its schema."""
@@ -102,10 +103,10 @@ class Codec:
         if not value:
             raise DecodeError(DecodeCode.NO_VALUE, "the record has no value")
         schema_id = schema_id_of(value)
-        schema = self._schemas.get(schema_id)
-        if schema is None:
-            schema = self._schemas[schema_id] = self._writer_schema(schema_id)
-        raw = decode(schema, value, HEADER_BYTES)
+        read = self._readers.get(schema_id)
+        if read is None:
+            read = self._readers[schema_id] = _reader(self._writer_schema(schema_id))
+        raw = read(value)
         body = raw.get("body")
         if body.__class__ is tuple:
             raw["body"] = _body_named(raw.get("type"), *body)
@@ -149,6 +150,14 @@ def decode(schema: Schema, value: bytes, start: int = 0) -> Raw:
 
 def _writer(subject: str, envelope: type, schema_id: int) -> Writer:
     return compile_record(load_schema(subject), body_classes(envelope), frame_header(schema_id))
+
+
+def _reader(schema: Schema) -> Read:
+    careful = partial(decode, schema, start=HEADER_BYTES)
+    try:
+        return compile_reader(schema, HEADER_BYTES, careful).read
+    except UnsupportedSchema:
+        return careful
 
 
 def _check_type(record: Command | RecordedEvent) -> None:

@@ -6,6 +6,8 @@ runs several times for every record.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 
@@ -65,3 +67,64 @@ def int32(number: int) -> bytes:
     if number.__class__ is int and not INT_MIN <= number <= INT_MAX:
         raise OverflowError(number)
     return long(number)
+
+
+def _one_byte(zigzag: int) -> int:
+    return zigzag >> 1 ^ -(zigzag & 1)
+
+
+INT_OF_BYTE = tuple(_one_byte(byte) if byte < 128 else None for byte in range(256))
+"""The integer that ends with its first byte; None where more bytes follow."""
+
+SIZE_OF_BYTE = tuple(byte >> 1 if byte < 128 and not byte & 1 else None for byte in range(256))
+"""The length or count that is one byte; None where it takes more, or is none."""
+
+_TENTH_BYTE = 63
+
+
+def long_at(value: bytes, place: int) -> tuple[int, int]:
+    """The integer at ``place`` and the place behind it.
+
+    Raises IndexError where the bytes end inside it, ValueError for one beyond 64 bits.
+    """
+    if value[place + 1] < 128:
+        zigzag = value[place] & 127 | value[place + 1] << 7
+        return zigzag >> 1 ^ -(zigzag & 1), place + 2
+    instant = _six_bytes(value[place : place + 6])
+    return (instant, place + 6) if instant is not None else _long_at(value, place)
+
+
+@lru_cache(maxsize=4096)
+def _six_bytes(taken: bytes) -> int | None:
+    """The integer of exactly these six bytes, None if it is another number of them.
+
+    Instants of our time take six bytes, and the events of a decision share most of theirs.
+    """
+    found, place = _long_at(taken + b"\0", 0)
+    return found if place == len(taken) == 6 else None
+
+
+def _long_at(value: bytes, place: int) -> tuple[int, int]:
+    byte = value[place]
+    zigzag, shift = byte & 127, 7
+    while byte > 127:
+        if shift > _TENTH_BYTE:
+            raise ValueError(shift)
+        place += 1
+        byte = value[place]
+        zigzag |= (byte & 127) << shift
+        shift += 7
+    if zigzag >> 64:
+        raise ValueError(zigzag)
+    return zigzag >> 1 ^ -(zigzag & 1), place + 1
+
+
+def size_at(value: bytes, place: int) -> tuple[int, int]:
+    """The length or count at ``place`` and the place behind it.
+
+    Raises as ``long_at``; ValueError for a negative one too.
+    """
+    size, place = long_at(value, place)
+    if size < 0:
+        raise ValueError(size)
+    return size, place
