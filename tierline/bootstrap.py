@@ -360,10 +360,6 @@ def _projector(settings: Settings, metrics: Metrics, health: Health, resources: 
         settings, metrics, health, PROJECTOR, EVENTS.name, handler, GATHER_MS, batch_records=BATCH_RECORDS
     )
 
-    return _leased(
-        settings, metrics, health, PROJECTOR, EVENTS.name, handler, GATHER_MS, batch_records=BATCH_RECORDS
-    )
-
 
 def _triage(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
     with DATABASE(sessions(settings, "tierline-start")) as connection:
