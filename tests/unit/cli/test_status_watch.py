@@ -8,10 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 DEADLINE_S = 60.0
 SAID = b"Nothing runs in "
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A shell ignores Ctrl-C for what it starts in the background, and whatever that starts would as well."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def watching(folder: Path, output: int) -> subprocess.Popen[bytes]:
