@@ -18,21 +18,15 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import fastavro
-import msgspec
-
 from benchmarks.machine import interpreter
-from schemas.avsc import COMMANDS_SUBJECT, load_schema
-from schemas.codec import frame_header
-from streams.normalizing.normalize import Normalizer, command_of
+from benchmarks.reference import FastavroWriter, read_strictly
+from streams.normalizing.normalize import Deployment, Normalizer
 from streams.normalizing.resolve import RefRow, Resolved, resolve_record
 from streams.pipeline import CHANNELS, Channel, read_intents
-from streams.reading.contract import Contract
-from streams.reading.intent import Arrival, Intent, PlanNames, Reading, Unreadable
+from streams.reading.intent import Intent, PlanNames, Reading, Unreadable
 from tierline.kit.catalog_file import load_catalog
 from tierline.kit.records import Record
 
@@ -41,15 +35,9 @@ CATALOG = load_catalog(Path(__file__).parents[1] / "catalog" / "catalog.yaml")
 PLANS = {name: PlanNames(CATALOG, name) for name in CHANNELS}
 ARRIVAL_MS = 1_795_435_200_000
 SCHEMA_ID = 7
-SCHEMA = load_schema(COMMANDS_SUBJECT)
-FRAME = frame_header(SCHEMA_ID)
-DEPLOYMENT: dict[str, Any] = {
-    "tenant_id": "main",
-    "livemode": False,
-    "app_version": "0.1.0",
-    "decide_within_ms": 8_000,
-}
-NORMALIZER = Normalizer(SCHEMA_ID, **DEPLOYMENT, partitions=12)
+DECIDE_WITHIN_MS = 8_000
+DEPLOYMENT: Deployment = {"tenant_id": "main", "livemode": False, "app_version": "0.1.0"}
+NORMALIZER = Normalizer(SCHEMA_ID, **DEPLOYMENT, partitions=12, decide_within_ms=DECIDE_WITHIN_MS)
 
 Order = dict[str, Any]
 Rows = dict[str, tuple[RefRow, ...]]
@@ -119,34 +107,15 @@ PAYLOADS: dict[str, tuple[str, Callable[[int], Order]]] = {
 }
 
 
-def read_strictly(channel: Channel, record: Record) -> Reading:
-    """The reading without the quick way."""
-    assert isinstance(channel.contract, Contract), f"{channel.name} is read in one way only"
-    document = channel.contract.read_strictly(record.value)
-    arrival = Arrival(channel.name, "main", None, record, PLANS[channel.name])
-    return Reading(channel.intents(document, arrival), document.unknown_fields, strict=True)
-
-
 READINGS: dict[str, Read] = {
     "quick": lambda channel, record: read_intents(channel, record, PLANS[channel.name]),
-    "strict": read_strictly,
+    "strict": lambda channel, record: read_strictly(channel, record, PLANS[channel.name]),
 }
-
-
-def write_with_fastavro(intent: Intent, resolved: Resolved) -> bytes:
-    """The writing without the generated writer, as quick as fastavro allows."""
-    command = command_of(intent, resolved, **DEPLOYMENT)
-    content = msgspec.to_builtins(command)
-    content["body"] = ("tierline.oms.PlaceOrder", content["body"])
-    stream = BytesIO()
-    stream.write(FRAME)
-    fastavro.schemaless_writer(stream, SCHEMA, content)
-    return stream.getvalue()
 
 
 WRITINGS: dict[str, Write] = {
     "fused": lambda intent, resolved: NORMALIZER.command(intent, resolved).value,
-    "fastavro": write_with_fastavro,
+    "fastavro": FastavroWriter(SCHEMA_ID, DEPLOYMENT, DECIDE_WITHIN_MS).write,
 }
 CASES = [
     Case(payload, reading, writing) for payload in PAYLOADS for reading in READINGS for writing in WRITINGS

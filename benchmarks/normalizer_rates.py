@@ -16,17 +16,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
+from benchmarks.figures import spread, write_json
 from benchmarks.machine import own_stack, servers_of
 from benchmarks.normalizer_hot_path import portal_order
 from schemas.topics import COMMANDS, NORMALIZER, orders_topic
@@ -88,11 +87,34 @@ class Report:
     environment: dict[str, str]
     parts: list[Part]
 
-    def spread(self, way: str) -> dict[str, tuple[float, float, float]]:
+    def spread(self, way: str) -> dict[str, dict[str, float]]:
         """Median, lowest and highest round of each figure of ``way``."""
-        rows = [part.figures for part in self.parts if part.way == way]
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        return {name: (statistics.median(found), min(found), max(found)) for name, found in columns.items()}
+        return spread([part.figures for part in self.parts if part.way == way])
+
+    def content(self) -> dict[str, object]:
+        """The report with every part, for programs."""
+        return {
+            "sizes": asdict(self.sizes),
+            "environment": self.environment,
+            "parts": [asdict(part) | part.figures for part in self.parts],
+        }
+
+
+def write_accounts(connection: Connection, accounts: Iterable[int]) -> None:
+    """Let accounts appear, with a subscription each, as the decider writes them."""
+    rows = [
+        NewRef("*", "*", kind, f"{short}_{number}", f"acc_{number}", f"sub_{number}")
+        for number in accounts
+        for kind, short in (("subscription", "sub"), ("account", "acc"))
+    ]
+    with connection.transaction():
+        write_refs(connection, rows)
+
+
+def order_message(account: int, reference: str) -> Message:
+    """An order of ``account`` through the portal, under a key of the account's own."""
+    order = portal_order(account) | {"reference": reference}
+    return Message(ORDERS.name, b"acc_%d" % account, json.dumps(order).encode())
 
 
 class Intake:
@@ -107,25 +129,12 @@ class Intake:
         self._numbers = iter(range(1 << 40))
 
     def know(self, accounts: Iterable[int]) -> None:
-        """Let accounts appear, as the decider writes them."""
-        rows = [
-            NewRef("*", "*", kind, f"{short}_{number}", f"acc_{number}", f"sub_{number}")
-            for number in accounts
-            for kind, short in (("subscription", "sub"), ("account", "acc"))
-        ]
-        with self._connection.transaction():
-            write_refs(self._connection, rows)
+        """Let accounts appear."""
+        write_accounts(self._connection, accounts)
 
     def messages(self, accounts: Iterable[int]) -> list[Message]:
         """A new order of each account, under a key of the account's own."""
-        return [
-            Message(
-                ORDERS.name,
-                b"acc_%d" % account,
-                json.dumps(portal_order(account) | {"reference": f"web-{next(self._numbers)}"}).encode(),
-            )
-            for account in accounts
-        ]
+        return [order_message(account, f"web-{next(self._numbers)}") for account in accounts]
 
     def timed(self, way: str, messages: Sequence[Message]) -> Part:
         """Send ``messages`` and wait until the normalizer has stored that it is through with them."""
@@ -231,28 +240,18 @@ def print_table(report: Report) -> None:
     """One row per way; its ratio to the clean one is of the medians."""
     columns = "records/s", "lowest", "highest", "of clean", "µs CPU"
     print(f"{'one normalizer':<20}" + "".join(f"{column:>10}" for column in columns))
-    clean = report.spread(CLEAN)["records_per_s"][0]
+    clean = report.spread(CLEAN)["records_per_s"]["median"]
     for way in (CLEAN, DEAD, HELD):
-        spread = report.spread(way)
-        median, lowest, highest = spread["records_per_s"]
+        found = report.spread(way)
+        median, lowest, highest = found["records_per_s"].values()
         name = f"{report.sizes.held:,} {HELD}" if way == HELD else way
-        cpu = spread["cpu_us_per_record"][0]
+        cpu = found["cpu_us_per_record"]["median"]
         print(
             f"{name:<20}{median:>10,.0f}{lowest:>10,.0f}{highest:>10,.0f}{median / clean:>10.0%}{cpu:>10.0f}"
         )
     sizes = report.sizes
     print(f"\n{sizes.rounds} rounds of {sizes.records:,} records each way, {sizes.accounts:,} known accounts")
     print(*report.environment.values(), sep="\n")
-
-
-def write_json(report: Report, file: Path) -> None:
-    """The report with every part, for programs."""
-    content: dict[str, Any] = {
-        "sizes": asdict(report.sizes),
-        "environment": report.environment,
-        "parts": [asdict(part) | part.figures for part in report.parts],
-    }
-    file.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -269,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report = measure(settings, sizes, {"TIERLINE_DATA": str(settings.data)})
     print_table(report)
     if options.json:
-        write_json(report, options.json)
+        write_json(options.json, report.content())
 
 
 if __name__ == "__main__":

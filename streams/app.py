@@ -20,7 +20,7 @@ from streams.transport import Batch, BatchTransport, PartitionOwner
 from tierline.kit.settings import KafkaSettings
 
 _QUEUED_BATCHES = 32
-_POLL_RECORDS = 1_000
+POLL_RECORDS = 1_000
 _REQUEST_S = 40.0
 _REBALANCE_S = 20.0
 _MAX_POLL_S = 3_600.0
@@ -74,7 +74,7 @@ def create_app(
         broker_heartbeat_interval=kafka.heartbeat_interval_ms / 1000,
         broker_request_timeout=max(_REQUEST_S, session_s),
         broker_rebalance_timeout=_REBALANCE_S,
-        broker_max_poll_records=_POLL_RECORDS,
+        broker_max_poll_records=POLL_RECORDS,
         broker_max_poll_interval=_MAX_POLL_S,
         stream_buffer_maxsize=_QUEUED_BATCHES,
         stream_wait_empty=True,

@@ -40,8 +40,8 @@ from tierline.kit.settings import KafkaSettings
 
 _POLL_S = 0.1
 _NOTHING_OPEN_S = 0.02
-_PARTITION_FETCH_BYTES = 128 * 1024
-_FETCH_BYTES = 4 * 1024 * 1024
+PARTITION_FETCH_BYTES = 128 * 1024
+FETCH_BYTES = 4 * 1024 * 1024
 _METADATA_MS = 10_000
 
 _log = structlog.get_logger(__name__)
@@ -94,8 +94,8 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
             isolation_level="read_committed",
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
-            max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
-            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+            fetch_max_bytes=FETCH_BYTES,
             fetch_max_wait_ms=kafka.fetch_wait_ms,
             fetch_min_bytes=kafka.fetch_min_bytes,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),

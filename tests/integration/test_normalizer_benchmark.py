@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.normalizer_rates import CLEAN, DEAD, HELD, Sizes, measure, print_table, write_json
+from benchmarks.figures import write_json
+from benchmarks.normalizer_rates import CLEAN, DEAD, HELD, Sizes, measure, print_table
 from tests.support.stack import environment_of
 from tierline.kit.settings import Settings
 
@@ -20,7 +21,7 @@ def test_every_round_carries_dead_letters_and_held_keys(
     """Tiny sizes: the three ways take turns, each with the work that its name says."""
     sizes = Sizes(rounds=2, records=200, accounts=50, held=20)
     report = measure(settings, sizes, environment_of(settings))
-    write_json(report, tmp_path / "figures.json")
+    write_json(tmp_path / "figures.json", report.content())
     print_table(report)
 
     assert 2 * [CLEAN, DEAD, HELD] == [part.way for part in report.parts]
