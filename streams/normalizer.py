@@ -50,6 +50,7 @@ from streams.transport import Batch, BatchConsumer
 from tierline.kit.clock import Clock, SystemClock
 from tierline.kit.database import connect
 from tierline.kit.faults import named, places
+from tierline.kit.garbage import collect_rarely
 from tierline.kit.hard_exit import exit_hard
 from tierline.kit.health import Health
 from tierline.kit.leases import LeaseLost
@@ -133,6 +134,7 @@ class NormalizerWorker:
                 await asyncio.wait({starting, stop_asked}, return_when=asyncio.FIRST_COMPLETED)
                 if starting.done():
                     starting.result()
+                    collect_rarely()
                     _log.info("normalizer_started", channels=list(CHANNELS))
                     await _first(stop_asked, asyncio.create_task(app.wait_until_stopped()))
             finally:

@@ -8,10 +8,11 @@ to a record before all its intents can end, and the breaker of its partition let
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from deadletter.breaker import Lane
@@ -71,18 +72,18 @@ class Gate(Protocol):
     def lived(self, record: Record, channel: str, source: str, lane: Lane) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Work:
+class Work(msgspec.Struct, frozen=True, eq=False):
     """A record that was read. ``stored``: the verdicts of an earlier delivery, by intent index.
 
     ``held``: it was held, and these are its intents that still wait. ``unread``: why it has no intents.
+    A Struct, not a dataclass: one is made for every record.
     """
 
     record: Record
     channel: str
     intents: tuple[Intent, ...]
     batch: Settling
-    stored: Mapping[int, Verdict] = field(default_factory=dict)
+    stored: Mapping[int, Verdict] = msgspec.field(default_factory=dict)
     held: HeldRecord | None = None
     unread: Unreadable | Fault | None = None
 
@@ -96,7 +97,10 @@ class Work:
     @property
     def asking(self) -> tuple[Intent, ...]:
         """The undecided intents that could change something, or wait for something."""
-        return tuple(intent for intent in self.undecided if intent.skipped is None)
+        undecided = self.undecided
+        if len(undecided) == 1:
+            return undecided if undecided[0].skipped is None else ()
+        return tuple(intent for intent in undecided if intent.skipped is None)
 
     @property
     def key(self) -> HoldKey:
@@ -219,8 +223,7 @@ class Concluder:
         self._gate.lived(work.record, work.channel, work.intents[0].source, Lane.RECORDS)
 
     def _passes(self, work: Work, endings: Sequence[Ending], lane: Lane) -> bool:
-        dead = [ending for ending in endings if isinstance(ending, DeadIntent)]
-        if dead:
+        if dead := [ending for ending in endings if type(ending) is DeadIntent]:
             return self._gate.may_die(work.record, work.channel, dead, lane)
         source = work.intents[0].source if work.intents else UNREADABLE_SOURCE
         self._gate.lived(work.record, work.channel, source, lane)
@@ -239,6 +242,8 @@ class Concluder:
         except Exception as error:  # noqa: BLE001 - as in understand
             fault = self._bug(work.record, error, Stage.CONTEXT)
             return [self._faulty(work, intent, fault) for intent in intents]
+        if len(intents) == 1 and type(resolutions[0]) is Resolved:  # nearly every record
+            return [self._accepted(work, intents[0], resolutions[0])]
         if not wait_over and any(isinstance(resolution, Unknown) for resolution in resolutions):
             return None
         return [

@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from time import perf_counter
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from deadletter.breaker import Lane
 from deadletter.breakers import Breakers
@@ -241,7 +242,7 @@ class Intake:
             for _ in range(len(work.intents) - len(remaining)):
                 work.batch.settle()
             if remaining or work.unread is not None:
-                left.append(replace(work, intents=remaining))
+                left.append(msgspec.structs.replace(work, intents=remaining))
         return left
 
     async def _rows(self, works: Sequence[Work]) -> tuple[Rows, frozenset[Work]]:
@@ -253,8 +254,7 @@ class Intake:
 
     def _conclude_or_stand(self, work: Work, rows: Rows, *, failed: bool) -> None:
         place = (work.record.topic, work.record.partition)
-        standing = self._standing.queue(place)
-        if standing is not None:
+        if self._standing and (standing := self._standing.queue(place)) is not None:
             standing.append(work)
         elif not self._breakers.may_try(work.record) or not self._conclude_or_wait(work, rows, failed=failed):
             self._standing.begin(place, work)
