@@ -30,9 +30,10 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 def finished(shared: SharedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A pipeline that has decided 150 orders and was stopped; clean."""
     with own_part_of(shared) as settings:
-        with running_workers(settings, tmp_path_factory.mktemp("logs")):
+        logs = tmp_path_factory.mktemp("logs")
+        with running_workers(settings, logs):
             samples = opened_samples(settings, 60, SEED, "damage")
-            with Traffic(settings, samples, SEED, 150, 150, name="damage") as traffic:
+            with Traffic(settings, samples, SEED, 150, 150, logs, name="damage") as traffic:
                 pass
             settled_and_clean(settings, traffic)
         yield settings

@@ -121,7 +121,7 @@ def test_bad_links_to_the_servers_lose_nothing(
         samples = opened_samples(settings, 400, seed, "links")
         rounds = [*product({"kafka": kafka, "postgres": postgres}.items(), FAULTS)]
         rng.shuffle(rounds)
-        with Traffic(settings, samples, seed, 20_000, RATE, name="links") as traffic:
+        with Traffic(settings, samples, seed, 20_000, RATE, tmp_path, name="links") as traffic:
             for (server, link), fault in rounds:
                 wait_for(partial(_is_worth_a_fault, link, in_flight), "records and workers to meet the fault")
                 hits.append(Hit(server, fault.__name__, in_flight.records(), link.connections))

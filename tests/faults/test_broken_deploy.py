@@ -42,7 +42,7 @@ def test_a_deploy_that_breaks_a_channel_buries_a_window_and_three(
     with running_workers(settings, tmp_path / "logs") as workers:
         samples = opened_samples(settings, 200, seed, "deploys")
         normalizer = workers["normalizer"]
-        with Traffic(settings, samples, seed, 20_000, RATE, name="deploys") as traffic:
+        with Traffic(settings, samples, seed, 20_000, RATE, tmp_path, name="deploys") as traffic:
             normalizer.restart(broken_deploy(tmp_path / "broken", "portal"))
             wait_for(
                 lambda: len(waiting(settings)) == settings.kafka.partitions,

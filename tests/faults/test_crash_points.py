@@ -88,7 +88,9 @@ def test_workers_that_die_between_any_two_steps_lose_nothing_and_repeat_nothing(
             kept.callback(victim.worker.stop)
         samples = opened_samples(settings, 200, seed, "points")
         poison = partial(send_all, bootstrap.producer(settings, "poison"), [bad], 30)
-        with Traffic(settings, samples, seed, rounds * MOST_INTENTS, RATE, name="points") as traffic:
+        with Traffic(
+            settings, samples, seed, rounds * MOST_INTENTS, RATE, tmp_path, name="points"
+        ) as traffic:
             for victim in victims:
                 victim.worker.kill9()
             with ThreadPoolExecutor(len(victims)) as side_by_side:

@@ -45,7 +45,7 @@ def test_killed_workers_lose_nothing_and_repeat_nothing(
     hits: list[tuple[str, int]] = []
     with running_workers(settings, tmp_path) as workers:
         samples = opened_samples(settings, 800, seed, "faults")
-        with Traffic(settings, samples, seed, rounds * MOST_INTENTS, RATE) as traffic:
+        with Traffic(settings, samples, seed, rounds * MOST_INTENTS, RATE, tmp_path) as traffic:
             order = [*islice(cycle(VICTIMS), rounds)]
             rng.shuffle(order)
             for victim in order:

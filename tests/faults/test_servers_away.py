@@ -49,7 +49,7 @@ def verdicts(settings: Settings) -> int:
 @pytest.mark.fault
 @pytest.mark.timeout(420)
 def test_servers_that_go_away_and_come_back_lose_nothing(
-    stack: LocalStack, pytestconfig: pytest.Config
+    stack: LocalStack, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     """The broker is killed and restarted, then PostgreSQL ends while dead letters are written; under load."""
     _, seed = seeded(pytestconfig.getoption("--seed"))
@@ -58,7 +58,7 @@ def test_servers_that_go_away_and_come_back_lose_nothing(
     samples = opened_samples(settings, 600, seed, "servers")
     patient = settings.kafka.model_copy(update={"delivery_timeout_ms": PATIENCE_MS})
     client = settings.model_copy(update={"kafka": patient})
-    with Traffic(client, samples, seed, 20_000, 75, name="servers") as traffic:
+    with Traffic(client, samples, seed, 20_000, 75, tmp_path, name="servers") as traffic:
         wait_for(lambda: bool(in_flight.remaining()), "records are under way")
         stack.kafka.kill9()
         stack.kafka.start()

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
@@ -22,9 +22,10 @@ from tierline.kit.clock import SystemClock
 from tierline.kit.settings import Settings
 from tierline.local.workers import WORKERS, WorkerGroup
 from tierline.verify.check import Report, check
-from tierline.verify.evidence import Place
+from tierline.verify.client_log import read_client_log
 from tierline.verify.waiting import ProgressReader, Remaining
 from tierline.workload.accounts import SampleSubscription, sample_subscriptions
+from tierline.workload.client_log import ClientLog
 from tierline.workload.orders import MIX, SampleOrders
 from tierline.workload.publishing import OpenLoop
 from tierline.workload.records import Kind
@@ -62,7 +63,7 @@ def opened_samples(settings: Settings, count: int, seed: int, name: str) -> list
 
 @dataclass
 class Traffic:
-    """Orders published in the background, with a log of the client's own: what the broker took.
+    """Orders published in the background; the client's own log of them is in folder ``logs``.
 
     It goes on until ``finish``, at most ``intents`` of them; the block ends when it has ended. ``mix``: the
     shares of orders with some trouble.
@@ -73,9 +74,9 @@ class Traffic:
     seed: int
     intents: int
     rate: float
+    logs: Path
     name: str = "faults"
     mix: Mapping[Kind, float] = field(default_factory=lambda: MIX)
-    acknowledged: dict[Place, int] = field(default_factory=dict)
     _thread: threading.Thread = field(init=False)
     _error: BaseException | None = field(init=False, default=None)
     _enough: threading.Event = field(init=False, default_factory=threading.Event)
@@ -99,22 +100,23 @@ class Traffic:
         self._enough.set()
 
     @property
+    def log(self) -> Path:
+        """What the client sent and heard."""
+        return self.logs / "client.ndjson"
+
+    @property
     def running(self) -> bool:
         """Whether records are still being published."""
         return self._thread.is_alive()
 
     def _run(self) -> None:
         try:
-            loop = OpenLoop(bootstrap.producer(self.settings, "traffic"), SystemClock(), self.rate)
             orders = SampleOrders(self.samples, self.seed, self.name, mix=dict(self.mix))
             records = takewhile(lambda _: not self._enough.is_set(), orders.take(self.intents))
-            for publication in loop.run(records):
-                del publication
-            for sent in loop.publications:
-                taken = sent.delivery
-                if taken is not None:
-                    place = Place(taken.topic, taken.partition, taken.offset)
-                    self.acknowledged[place] = sent.record.intents
+            with ClientLog(self.log, self.name) as log:
+                loop = OpenLoop(bootstrap.producer(self.settings, "traffic"), SystemClock(), self.rate, log)
+                for publication in loop.run(records):
+                    del publication
         except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
             self._error = error
 
@@ -169,11 +171,11 @@ class InFlight:
 
 def settled_and_clean(settings: Settings, traffic: Traffic, limit_s: float = 120.0) -> Report:
     """Wait for the last outcome, run the check, and hold it against the client's own log."""
-    report = check(target_of(settings), limit_s)
+    report = check(replace(target_of(settings), client_logs=(traffic.log,)), limit_s)
     broken = [f"{f.invariant}: {f.first}" for f in report.findings if not f.holds]
     assert not broken, broken
     outcomes = sum(tally.outcomes for tally in report.tallies.values())
-    assert sum(traffic.acknowledged.values()) == outcomes
+    assert sum(order.intents for order in read_client_log(traffic.log)) == outcomes
     return report
 
 

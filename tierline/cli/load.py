@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +16,7 @@ from tierline.cli.output import print_json, progress_console
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tierline.workload.client_log import ClientLog
     from tierline.workload.load import LoadReport
 
 
@@ -27,6 +30,14 @@ def load(
     settle: Annotated[
         float, typer.Option(min=1, help="How long to wait for the last outcome, in seconds.")
     ] = 120,
+    client_log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Append what was sent and what the broker said to each, as NDJSON; `verify` checks it.",
+        ),
+    ] = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -52,13 +63,27 @@ def load(
     screen = ConsoleScreen(console)
     plan = LoadPlan(rate, seconds, chosen, seed, name, settle)
     try:
-        report = run_load(load_settings(data), plan, screen.progress, screen.waiting)
+        with _opened(client_log, name) as log:
+            report = run_load(load_settings(data), plan, screen.progress, screen.waiting, log)
     except RunFailed as failed:
         raise CommandError(str(failed), "See what runs: tierline status") from None
     if json:
         print_json(report.as_json())
     else:
         _show(console, report)
+
+
+def _opened(file: Path | None, name: str) -> AbstractContextManager[ClientLog | None]:
+    """The client's log of this run, where one is wanted."""
+    from tierline.cli.errors import CommandError
+    from tierline.workload.client_log import ClientLog
+
+    if file is None:
+        return nullcontext()
+    try:
+        return ClientLog(file, name)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be written: {error.strerror}.") from None
 
 
 def _show(console: Console, report: LoadReport) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +20,15 @@ def verify(
     wait_seconds: Annotated[
         float, typer.Option(min=1, help="With --wait: how long at most, in seconds.")
     ] = 300,
+    client_log: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Also check every order of a client's own log, as `load` writes it; may be repeated.",
+        ),
+    ] = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -28,15 +39,21 @@ def verify(
     from tierline.cli.errors import CommandError
     from tierline.kit.settings import load_settings
     from tierline.verify.check import StillRunning, check
+    from tierline.verify.client_log import ClientLogUnreadable
     from tierline.verify.reading import EvidenceMissing
     from tierline.workload.running import target_of
 
+    target = replace(target_of(load_settings(data)), client_logs=tuple(client_log or ()))
     try:
-        report = check(target_of(load_settings(data)), wait_seconds if wait else 0)
+        report = check(target, wait_seconds if wait else 0)
     except StillRunning as busy:
         raise CommandError(f"{busy}.", "Wait for it: tierline verify --wait") from None
     except EvidenceMissing as missing:
         raise CommandError(f"{missing}.", "Publish something first: tierline demo") from None
+    except ClientLogUnreadable as unreadable:
+        raise CommandError(
+            f"{unreadable}.", "Give the file that `tierline load --client-log` wrote."
+        ) from None
     if json:
         print_json(report_record(report))
     else:

@@ -10,6 +10,7 @@ import psycopg
 
 from schemas.topics import NORMALIZER
 from tierline.verify.checkpoints import VerifierKey, checkpoints_agree, notes_in_file
+from tierline.verify.client_log import judge_client_log, read_client_log
 from tierline.verify.evidence import Evidence, Finding, SignedNote
 from tierline.verify.folds import judge_read_models
 from tierline.verify.invariants import judge, settle
@@ -31,7 +32,8 @@ class Target:
     """The stack to check: Kafka's address and topic prefix, and the database's URL (it holds a password).
 
     ``verifier_keys``: as ``tierline checkpoint key`` prints them. ``checkpoint_file``: the checkpoints that
-    are kept outside database and broker, if there are any.
+    are kept outside database and broker, if there are any. ``client_logs``: what clients wrote about
+    the orders that they published.
     """
 
     bootstrap_servers: str
@@ -39,6 +41,7 @@ class Target:
     database_url: str
     verifier_keys: tuple[str, ...] = ()
     checkpoint_file: Path | None = None
+    client_logs: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +71,21 @@ def check(target: Target, wait_s: float = 0.0) -> Report:
     """Check the stack once it has finished; wait up to ``wait_s`` seconds for that.
 
     Raises StillRunning when it has not finished, EvidenceMissing when there is nothing to check or
-    something cannot be read.
+    something cannot be read, ClientLogUnreadable for a client's log that is none.
     """
+    client_orders = [order for file in target.client_logs for order in read_client_log(file)]
     with psycopg.connect(target.database_url, application_name="tierline-verify") as connection:
         _wait(target, connection, wait_s)
         held = read_held(connection)
         reader = TopicReader(target.bootstrap_servers, target.topic_prefix)
         evidence = read_evidence(reader, connection)
+        evidence.client_orders = client_orders
         evidence.checkpoints = [*published_checkpoints(reader), *_kept_checkpoints(target)]
         connection.rollback()
         _wait(target, connection, 0)
         if held != evidence.held:
             raise StillRunning([Remaining(NORMALIZER, "held records", 0, len(held))])
-    if not evidence.raw and not evidence.topic:
+    if not (evidence.raw or evidence.topic or client_orders):
         raise EvidenceMissing("nothing to verify: no order was published and no event was recorded")
     return report_on(evidence, target)
 
@@ -109,6 +114,7 @@ def report_on(evidence: Evidence, target: Target) -> Report:
             _checkpoints(evidence, target),
             *judge_money(settled),
             *judge_read_models(evidence),
+            *(judge_client_log(evidence, settled) if target.client_logs else ()),
         ],
         records=len(evidence.raw),
         events=sum(map(len, settled.values())),

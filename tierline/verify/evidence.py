@@ -125,6 +125,26 @@ class SkippedIntent:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ClientOrder:
+    """What a client's own log says about one record that it published; ``where``: file and line.
+
+    ``state``: ``ok`` with its place, ``failed`` (the broker refused it, or did not answer in time) or
+    ``unknown`` (the client ended before it heard).
+    """
+
+    where: str
+    topic: str
+    key: bytes | None
+    sha256: bytes
+    intents: int
+    state: str = "unknown"
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.where} ({self.topic}, {self.state})"
+
+
 @dataclass(slots=True)
 class Evidence:
     """Everything that was read, with the table rows of the read models as dictionaries by column."""
@@ -140,6 +160,7 @@ class Evidence:
     captures: Mapping[str, int] = field(default_factory=dict)
     read_models: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     checkpoints: Sequence[SignedNote] = ()
+    client_orders: Sequence[ClientOrder] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def store_equals_topic(store: Sequence[StoredEvent], settled: Mapping[int, Seque
 
 def every_intent_has_one_outcome(evidence: Evidence, settled: Mapping[int, Sequence[TopicEvent]]) -> Finding:
     """Each intent of each raw record is decided, held, dead or skipped: one of these, and once."""
-    outcomes, counts = _outcomes(settled, evidence)
+    outcomes, counts = outcomes_of_intents(settled, evidence)
 
     def offences() -> Iterator[str]:
         published = {record.place for record in evidence.raw}
@@ -192,9 +192,10 @@ def every_intent_has_one_outcome(evidence: Evidence, settled: Mapping[int, Seque
     return finding("each intent has exactly one outcome", checked, offences())
 
 
-def _outcomes(
+def outcomes_of_intents(
     settled: Mapping[int, Sequence[TopicEvent]], evidence: Evidence
 ) -> tuple[dict[Intent, list[str]], dict[Place, set[int]]]:
+    """How each intent ended, in words, and how many intents each record is said to have."""
     outcomes: dict[Intent, list[str]] = defaultdict(list)
     counts: dict[Place, set[int]] = defaultdict(set)
     for events in settled.values():

@@ -12,6 +12,7 @@ import psycopg
 from tierline import bootstrap
 from tierline.kit.settings import Settings
 from tierline.workload.accounts import sample_subscriptions
+from tierline.workload.client_log import ClientLog
 from tierline.workload.orders import SampleOrders
 from tierline.workload.percentiles import summary_ms
 from tierline.workload.publishing import Publication
@@ -63,9 +64,16 @@ class LoadReport:
 
 
 def run_load(
-    settings: Settings, plan: LoadPlan, progress: Progress, waiting: Callable[[int], None]
+    settings: Settings,
+    plan: LoadPlan,
+    progress: Progress,
+    waiting: Callable[[int], None],
+    log: ClientLog | None = None,
 ) -> LoadReport:
-    """Open subscriptions of the run's own, publish on schedule, wait for the last outcome, report."""
+    """Open subscriptions of the run's own, publish on schedule, wait for the last outcome, report.
+
+    ``log`` keeps what the broker said to each record.
+    """
     intents = max(1, round(plan.rate * plan.seconds))
     fewest, most = SUBSCRIPTIONS
     count = min(most, max(fewest, intents // INTENTS_PER_SUBSCRIPTION))
@@ -73,7 +81,7 @@ def run_load(
     samples = list(sample_subscriptions(count, plan.seed, today, bootstrap.catalog(settings), plan.name))
     open_samples(settings, samples, progress)
     orders = SampleOrders(samples, plan.seed, plan.name, plan.channels, dict(LOAD_MIX))
-    publications = publish(settings, orders.take(intents), intents, plan.rate, progress)
+    publications = publish(settings, orders.take(intents), intents, plan.rate, progress, log)
     settle(settings, plan.settle_s, waiting)
     with psycopg.connect(settings.database_url.get_secret_value()) as connection:
         return _report(publications, visible_tiers(connection), intents)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.topics import orders_topic
-from tierline.kit.broker import Delivery, Producer
+from tierline.kit.broker import Delivered, Delivery, Producer
 from tierline.kit.clock import Clock
 from tierline.kit.errors import DeliveryFailed
 from tierline.kit.records import Message
+from tierline.workload.client_log import ClientLog
 from tierline.workload.records import SampleRecord
 
 FLUSH_S = 30.0
@@ -22,10 +23,14 @@ class Publication:
     record: SampleRecord
     due_ms: int
     delivery: Delivery | None = None
+    logged: Delivered | None = None
+    """Who else hears the broker's answer."""
 
     def delivered(self, delivery: Delivery) -> None:
         """The broker's answer."""
         self.delivery = delivery
+        if self.logged is not None:
+            self.logged(delivery)
 
 
 def raw_message(record: SampleRecord) -> Message:
@@ -35,12 +40,16 @@ def raw_message(record: SampleRecord) -> Message:
 
 
 class OpenLoop:
-    """Sends each record when it is due by the clock, however long the answers take."""
+    """Sends each record when it is due by the clock, however long the answers take.
 
-    def __init__(self, producer: Producer, clock: Clock, rate: float) -> None:
+    ``log`` is told before each record is sent, and of each answer.
+    """
+
+    def __init__(self, producer: Producer, clock: Clock, rate: float, log: ClientLog | None = None) -> None:
         self._producer = producer
         self._clock = clock
         self._rate = rate
+        self._log = log
         self.publications: list[Publication] = []
 
     def run(self, records: Iterable[SampleRecord]) -> Iterable[Publication]:
@@ -55,10 +64,16 @@ class OpenLoop:
             self._wait_until(due)
             publication = Publication(record, due)
             self.publications.append(publication)
-            self._producer.send(raw_message(record), publication.delivered)
+            self._send(publication)
             intents += record.intents
             yield publication
         self._finish()
+
+    def _send(self, publication: Publication) -> None:
+        message = raw_message(publication.record)
+        if self._log is not None:
+            publication.logged = self._log.sending(message, publication.record.intents)
+        self._producer.send(message, publication.delivered)
 
     def _wait_until(self, due_ms: int) -> None:
         self._producer.serve()

@@ -17,6 +17,7 @@ from tierline.kit.version import APP_VERSION
 from tierline.verify.check import Target
 from tierline.verify.waiting import ProgressReader, Remaining, wait_until_finished
 from tierline.workload.accounts import SampleSubscription
+from tierline.workload.client_log import ClientLog
 from tierline.workload.publishing import OpenLoop, Publication
 from tierline.workload.records import SampleRecord
 
@@ -67,10 +68,15 @@ def _command(sample: SampleSubscription, number: int, now_ms: int, settings: Set
 
 
 def publish(
-    settings: Settings, records: Iterable[SampleRecord], total: int, rate: float, progress: Progress
+    settings: Settings,
+    records: Iterable[SampleRecord],
+    total: int,
+    rate: float,
+    progress: Progress,
+    log: ClientLog | None = None,
 ) -> list[Publication]:
-    """Publish ``records``, ``rate`` intents a second, ``total`` in all."""
-    loop = OpenLoop(bootstrap.producer(settings, "tierline-workload"), SystemClock(), rate)
+    """Publish ``records``, ``rate`` intents a second, ``total`` in all; ``log`` keeps what became of each."""
+    loop = OpenLoop(bootstrap.producer(settings, "tierline-workload"), SystemClock(), rate, log)
     intents = 0
     for publication in loop.run(records):
         intents += publication.record.intents
