@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,11 +15,13 @@ from schemas.topics import EVENTS
 from tests.support.pipeline import Traffic, opened_samples, running_workers, settled_and_clean
 from tests.support.stack import SharedStack, own_part_of
 from tierline import bootstrap
-from tierline.kit.broker import send_all
+from tierline.kit.broker import Delivery, send_all
 from tierline.kit.records import Message
 from tierline.kit.settings import Settings
 from tierline.verify.check import Report, StillRunning, check
+from tierline.verify.client_log import TAKEN
 from tierline.verify.reading import EvidenceMissing, TopicReader
+from tierline.workload.client_log import ClientLog
 from tierline.workload.running import target_of
 
 SEED = 11
@@ -143,6 +146,18 @@ def test_a_rehashed_store_is_found(finished: Settings) -> None:
         broken = broken_in(check(target_of(finished), 10))
 
     assert "oms.event (1, 2) differs" in broken["store and topic are equal byte for byte"]
+
+
+def test_an_order_that_only_its_client_knows_of_is_found(finished: Settings, tmp_path: Path) -> None:
+    """The client was told a place, and nothing stands there: neither Kafka nor PostgreSQL could tell."""
+    file = tmp_path / "client.ndjson"
+    with ClientLog(file, "lost") as log:
+        answered = log.sending(Message("orders.portal.v1", None, b"{}"), 1)
+        answered(Delivery("orders.portal.v1", 0, 1_000_000))
+    target = replace(target_of(finished), client_logs=(file,))
+
+    offence = f"{file}:1 (orders.portal.v1, ok): lost, no record stands at orders.portal.v1[0]@1000000"
+    assert {TAKEN: offence} == broken_in(check(target, 10))
 
 
 def test_an_empty_stack_is_not_called_clean(settings: Settings) -> None:

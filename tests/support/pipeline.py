@@ -15,12 +15,14 @@ from typing import Self
 
 import psycopg
 
+from schemas.topics import NORMALIZER, ORDERS, PAYMENTS, PROJECTOR, REPLIES, TRIAGE
 from tests.support.stack import environment_of
 from tests.support.waiting import wait_for
+from tests.support.worker_health import held_by
 from tierline import bootstrap
 from tierline.kit.clock import SystemClock
 from tierline.kit.settings import Settings
-from tierline.local.workers import WORKERS, WorkerGroup
+from tierline.local.workers import WORKERS, Worker, WorkerGroup
 from tierline.verify.check import Report, check
 from tierline.verify.client_log import read_client_log
 from tierline.verify.waiting import ProgressReader, Remaining
@@ -32,6 +34,17 @@ from tierline.workload.records import Kind
 from tierline.workload.running import open_samples, target_of
 
 QUICK_SESSION_MS = 3_000
+SHARED_WORK = (*WORKERS, "normalizer", "normalizer", "orders", "projector")
+"""Three normalizers, two deciders, two projectors and one of each other worker."""
+CONSUMERS = {
+    "normalizer": NORMALIZER,
+    "orders": ORDERS,
+    "payments": PAYMENTS,
+    "replies": REPLIES,
+    "projector": PROJECTOR,
+    "triage": TRIAGE,
+}
+"""Under which name each kind of worker reads."""
 
 
 def quickly_rebalancing(settings: Settings, **payment: float) -> Settings:
@@ -45,11 +58,11 @@ def quickly_rebalancing(settings: Settings, **payment: float) -> Settings:
 
 
 @contextmanager
-def running_workers(settings: Settings, logs: Path, names: Sequence[str] = WORKERS) -> Iterator[WorkerGroup]:
-    """Topics, tables and subjects made, and one worker of each name running."""
+def running_workers(settings: Settings, logs: Path, kinds: Sequence[str] = WORKERS) -> Iterator[WorkerGroup]:
+    """Topics, tables and subjects made, and one worker running each time that a kind is named."""
     bootstrap.prepare(settings)
     logs.mkdir(parents=True, exist_ok=True)
-    with WorkerGroup(names, logs, environment_of(settings)) as workers:
+    with WorkerGroup(kinds, logs, environment_of(settings)) as workers:
         yield workers
 
 
@@ -129,21 +142,28 @@ class InFlight:
 
     def remaining(self) -> list[Remaining]:
         """What every consumer still has before it."""
-        with psycopg.connect(self.settings.database_url.get_secret_value()) as connection:
-            kafka = self.settings.kafka
-            with closing(ProgressReader(kafka.bootstrap_servers, kafka.topic_prefix, connection)) as progress:
-                return progress.remaining()
+        with self._progress() as progress:
+            return progress.remaining()
 
-    def wait_for_work(self, consumer: str) -> int:
-        """Wait until ``consumer`` has records before it; returns how many."""
+    def wait_for_work(self, consumer: str, worker: Worker | None = None) -> int:
+        """Wait until ``consumer`` has records before it; returns how many.
+
+        With ``worker``: in the partitions that this one of its workers has.
+        """
         found = 0
 
         def busy() -> bool:
             nonlocal found
-            found = sum(part.records for part in self.remaining() if part.consumer == consumer)
+            held = None if worker is None else held_by(worker)
+            found = sum(
+                part.records
+                for part in progress.before(consumer)
+                if held is None or (part.topic, part.partition) in held
+            )
             return found > 0
 
-        wait_for(busy, f"{consumer} has something to do")
+        with self._progress() as progress:
+            wait_for(busy, f"{worker.name if worker else consumer} has something to do")
         return found
 
     def wait_for_progress(self) -> None:
@@ -167,6 +187,15 @@ class InFlight:
     def records(self) -> int:
         """How many records somebody still has before them."""
         return sum(part.records for part in self.remaining())
+
+    @contextmanager
+    def _progress(self) -> Iterator[ProgressReader]:
+        kafka = self.settings.kafka
+        with (
+            psycopg.connect(self.settings.database_url.get_secret_value()) as connection,
+            closing(ProgressReader(kafka.bootstrap_servers, kafka.topic_prefix, connection)) as progress,
+        ):
+            yield progress
 
 
 def settled_and_clean(settings: Settings, traffic: Traffic, limit_s: float = 120.0) -> Report:

@@ -7,6 +7,7 @@ from typing import Any
 
 import psutil
 
+from tests.support.waiting import wait_for
 from tierline.local.readiness import health_of
 from tierline.local.workers import Worker
 
@@ -22,3 +23,16 @@ def health(worker: Worker) -> Mapping[str, Any]:
     """What the worker says about itself, at the only port that it has open; empty when not there yet."""
     ports = listening(worker)
     return (health_of(ports[0][1]) or {}) if ports else {}
+
+
+def held_by(worker: Worker) -> set[tuple[str, int]]:
+    """The partitions on which the worker works now, by topic and number."""
+    if worker.pid is None:
+        return set()
+    partitions = health(worker).get("partitions", ())
+    return {(p["topic"], p["partition"]) for p in partitions if p["standstill"] is None}
+
+
+def wait_for_partitions(worker: Worker) -> None:
+    """Wait until the worker works on partitions."""
+    wait_for(lambda: bool(held_by(worker)), f"{worker.name} to have partitions")

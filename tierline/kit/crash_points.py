@@ -1,7 +1,7 @@
 """Named places where a worker can be made to die, so that a test can kill it between any two steps.
 
-``TIERLINE_CRASH_POINT=<name>`` kills at the first pass, ``<name>:<n>`` at the n-th. Every name is listed
-here and nowhere else.
+``TIERLINE_CRASH_POINT=<name>`` kills at the first pass, ``<name>:<n>`` at the n-th; ``stop@<name>`` freezes
+the process there until somebody sends it SIGCONT. Every name is listed here and nowhere else.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ CRASH_POINTS = frozenset(
 )
 
 
+FREEZE = "stop@"
+
+
 class UnknownCrashPoint(ValueError):
     """The setting names no crash point. The known names are in ``tierline/kit/crash_points.py``."""
 
@@ -58,16 +61,22 @@ Watcher = Callable[[str], None]
 class _Armed:
     name: str = ""
     passes_left: int = 0
+    by: signal.Signals = signal.SIGKILL
     watcher: Watcher | None = None
 
 
 def arm(setting: str) -> None:
-    """Choose where this process dies: ``name``, ``name:n`` for the n-th pass, '' for nowhere."""
-    name, _, passes = setting.partition(":")
+    """Choose where this process dies: ``name``, ``name:n`` for the n-th pass, '' for nowhere.
+
+    With ``stop@`` before the name it freezes there instead.
+    """
+    freezes = setting.startswith(FREEZE)
+    name, _, passes = setting.removeprefix(FREEZE).partition(":")
     if name and name not in CRASH_POINTS:
         raise UnknownCrashPoint(f"no crash point {name!r}; known: {', '.join(sorted(CRASH_POINTS))}")
     _Armed.name = name
     _Armed.passes_left = int(passes or 1)
+    _Armed.by = signal.SIGSTOP if freezes else signal.SIGKILL
 
 
 def watch(watcher: Watcher | None) -> None:
@@ -76,11 +85,11 @@ def watch(watcher: Watcher | None) -> None:
 
 
 def reached(name: str) -> None:
-    """Die here, as kill -9 would, when this is the armed place."""
+    """Die here, as kill -9 would, or freeze, when this is the armed place."""
     if _Armed.watcher is not None:
         _Armed.watcher(name)
     if name != _Armed.name:
         return
     _Armed.passes_left -= 1
     if _Armed.passes_left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), _Armed.by)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,13 +26,16 @@ WORKER_STOP_TIMEOUT_S = 15.0
 class Worker(Supervised):
     """One worker. ``environment`` is added to this process's own, e.g. ``TIERLINE_DATA``.
 
+    ``number`` tells workers of the same kind apart: the second ``orders`` is called ``orders-2``.
     ``health_port``: where it answers about its health; 0 leaves the choice to it.
     """
 
     health_port = 0
 
-    def __init__(self, name: str, logs: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, logs: Path, environment: Mapping[str, str], number: int = 1) -> None:
+        name = kind if number == 1 else f"{kind}-{number}"
         super().__init__(name, logs / f"{name}.log")
+        self.kind = kind
         self._environment = environment
 
     def spawn(self) -> None:
@@ -41,9 +45,9 @@ class Worker(Supervised):
     def start(self, environment: Mapping[str, str] | None = None) -> None:
         """Start it; ``environment`` holds for this one start (a crash point, say), not for later ones."""
         port = {"TIERLINE_HEALTH_ADDRESS": LOOPBACK, "TIERLINE_HEALTH_PORT": str(self.health_port)}
-        command = Command((*RUN, self.name), {**self._environment, **port, **(environment or {})})
+        command = Command((*RUN, self.kind), {**self._environment, **port, **(environment or {})})
         with self.guard:
-            self.spawn_command(command, f"tierline.cli run {self.name}")
+            self.spawn_command(command, f"tierline.cli run {self.kind}")
             self.wanted = True
 
     def describe(self) -> Mapping[str, Any]:
@@ -62,10 +66,18 @@ class Worker(Supervised):
 
 
 class WorkerGroup:
-    """Some workers, kept running as a context manager. Used by the stack, and alone in tests of faults."""
+    """Some workers, kept running as a context manager. Used by the stack, and alone in tests of faults.
 
-    def __init__(self, names: Sequence[str], logs: Path, environment: Mapping[str, str]) -> None:
-        self._workers = {name: Worker(name, logs, environment) for name in names}
+    A kind that is named twice has two workers, which share its partitions: ``orders`` and ``orders-2``.
+    """
+
+    def __init__(self, kinds: Sequence[str], logs: Path, environment: Mapping[str, str]) -> None:
+        self._workers: dict[str, Worker] = {}
+        number: Counter[str] = Counter()
+        for kind in kinds:
+            number[kind] += 1
+            worker = Worker(kind, logs, environment, number[kind])
+            self._workers[worker.name] = worker
         self._kept = ExitStack()
 
     def __getitem__(self, name: str) -> Worker:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,11 @@ class ProgressReader:
 
     def remaining(self) -> list[Remaining]:
         """What is still to be done, upstream first; empty when all have finished."""
-        return [*self._unread(), *self._on_its_way(), *self._unpublished()]
+        return [*self._unread(READERS), *self._on_its_way(), *self._unpublished()]
+
+    def before(self, consumer: str) -> list[Remaining]:
+        """What ``consumer`` has not read yet."""
+        return [*self._unread([(topic, reader) for topic, reader in READERS if reader == consumer])]
 
     def _on_its_way(self) -> Iterator[Remaining]:
         """Held records that are being released or discarded: a moment later they are held no more."""
@@ -77,9 +81,9 @@ class ProgressReader:
         for consumer, topic, partition, records in rows:
             yield Remaining(consumer, topic, partition, records)
 
-    def _unread(self) -> Iterator[Remaining]:
+    def _unread(self, readers: Iterable[tuple[Topic, str]]) -> Iterator[Remaining]:
         reached = self._leases("next_offset")
-        for topic, consumer in READERS:
+        for topic, consumer in readers:
             for partition, (low, high) in self._ends(topic).items():
                 done = reached.get((consumer, topic.name, partition), low)
                 if done < high:

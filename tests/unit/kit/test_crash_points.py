@@ -45,3 +45,18 @@ def test_the_process_dies_at_the_chosen_pass(setting: str, printed: str, code: i
     )
 
     assert (printed, code) == (done.stdout, done.returncode)
+
+
+def test_the_process_freezes_at_the_chosen_pass_and_goes_on_when_it_is_woken() -> None:
+    """As a process that its machine forgot for a while: it never learns that it was away."""
+    frozen = subprocess.Popen(
+        [sys.executable, "-c", PASS_TWICE.format(setting="stop@worker.after_commit:2")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+    _, status = os.waitpid(frozen.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    frozen.send_signal(signal.SIGCONT)
+    assert ("once\ntwice\n", 0) == (frozen.communicate(timeout=30)[0], frozen.returncode)

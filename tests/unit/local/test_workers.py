@@ -68,6 +68,15 @@ def test_a_crashed_worker_comes_back_and_a_stopped_one_does_not(group: WorkerGro
     assert projector.pid is None
 
 
+def test_a_kind_that_is_named_twice_has_two_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with a name and a log of its own, both started as the same kind."""
+    monkeypatch.setattr("tierline.local.workers.RUN", (sys.executable, "-S", "-c", SAYS_WHERE_IT_CRASHES))
+    with WorkerGroup(("orders", "projector", "orders"), tmp_path, {"TIERLINE_DATA": "/data"}) as workers:
+        assert ["orders", "projector", "orders-2"] == [worker.name for worker in workers]
+        assert ["orders /data nowhere"] == said(workers["orders"], 1)
+        assert ["orders /data nowhere"] == said(workers["orders-2"], 1)
+
+
 def test_the_end_of_a_group_is_the_end_of_its_workers(group: WorkerGroup) -> None:
     """Nothing is left behind by a test."""
     said(group["orders"], 1)
