@@ -88,7 +88,7 @@ def _decided(commands: Sequence[Command], now_ms: int) -> Iterable[RecordedEvent
     """The events that one decider makes of ``commands``."""
     streams = {stream: nothing_yet(stream) for command in commands for stream in _streams(command)}
     head = Head(0, 0, bytes(32))
-    recorder = Recorder(CODEC.encode_event, "0.1.0")
+    recorder = Recorder(CODEC, "0.1.0")
     turn = Turn(RULES, recorder, Loaded(streams, ClaimBook({}, {}), {}, {}), {0: head}, now_ms)
     for offset, command in enumerate(commands):
         turn.take(Asked(Record("oms.commands.v1", 0, offset, now_ms, None, None), command))

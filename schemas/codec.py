@@ -7,7 +7,7 @@ Whoever reads asks for the *writer's* schema by that id, never for its own.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache, partial
 from typing import Any, get_type_hints
 
@@ -19,7 +19,7 @@ from schemas.builder import Builder, builder_of, classes_in
 from schemas.errors import DecodeCode, DecodeError, EncodeError, UnknownType, UnsupportedSchema
 from schemas.reader import Read, compile_reader
 from schemas.upcast import to_newest
-from schemas.writer import Writer, compile_record
+from schemas.writer import SharingWriter, Writer, compile_record, compile_sharing
 from tierline.domain.commands import Command
 from tierline.domain.events import RecordedEvent
 
@@ -93,6 +93,11 @@ class Codec:
         """The framed bytes of ``event``. Raises EncodeError for a value that does not fit its schema."""
         _check_type(event)
         return self._write_event(event)
+
+    def event_writer_sharing(self, shared: Collection[str]) -> SharingWriter:
+        """A writer for events that have the fields ``shared`` in common; bytes as from ``encode_event``."""
+        header = frame_header(self.event_schema_id)
+        return compile_sharing(load_schema(EVENTS_SUBJECT), body_classes(RecordedEvent), shared, header)
 
     def read(self, value: bytes | None) -> Raw:
         """Decode a framed record by its writer's schema; the body is a plain dict.

@@ -8,8 +8,9 @@ whatever has a wrong type, raises inside it, and the caller's careful path decid
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from schemas.avsc import Schema, named_types, record_at, simple_name
@@ -103,11 +104,31 @@ class Generator:
         parts = [prefix, *self._spread(self._schema, "", scope)]
         self._check_binding()
         names = ", ".join(arguments)
-        body = _indented(_returned(parts), 2)
-        entry = (
-            f"def write({names}):\n    try:\n{body}\n    except REFUSED:\n        return careful({names})\n"
-        )
+        entry = _optimistic(f"write({names})", _returned(parts), f"careful({names})")
         return "\n\n".join([*self._functions.values(), *self._tables.values(), entry])
+
+    def source_sharing(self, prefix: bytes, shared: Collection[str]) -> str:
+        """The module of ``share(record)`` and ``write(record, encoded)``, whose bytes begin with ``prefix``.
+
+        ``share`` encodes the fields ``shared``, each run of neighbours as one piece; ``write`` puts these
+        pieces between the other fields of a record that has the shared ones in common with the first.
+        """
+        strangers = sorted(set(shared) - {inner["name"] for inner in self._schema["fields"]})
+        if strangers:
+            raise UnsupportedSchema(f"{simple_name(self._schema)} has no field: {', '.join(strangers)}")
+        sharing, writing = _Scope({"record"}), _Scope({"record", "encoded"})
+        runs: list[list[Part]] = []
+        parts: list[Part] = [prefix]
+        for is_shared, inner in groupby(self._schema["fields"], lambda inner: inner["name"] in shared):
+            if is_shared:
+                parts.append(f"encoded[{len(runs)}]")
+                runs.append([part for each in inner for part in self._attribute(each, "record", "", sharing)])
+            else:
+                parts += [part for each in inner for part in self._attribute(each, "record", "", writing)]
+        pieces = [f"{_joined(run)}," for run in runs]
+        share = _optimistic("share(record)", ["return (", _indented(pieces, 1), ")"], "()")
+        write = _optimistic("write(record, encoded)", _returned(parts), "careful(record)")
+        return "\n\n".join([*self._functions.values(), *self._tables.values(), share, write])
 
     def _check_binding(self) -> None:
         arguments = tuple(self._binding.arguments.values())
@@ -184,11 +205,14 @@ class Generator:
         name, first = _assigned(value, path, scope)
         parts: list[Part] = []
         for inner in record["fields"]:
-            inner_path = f"{path}.{inner['name']}" if path else inner["name"]
-            parts += self._bound(inner["type"], f"{first}.{_identifier(inner['name'])}", inner_path, scope)
+            parts += self._attribute(inner, first, path, scope)
             first = name
         self._open.pop()
         return parts
+
+    def _attribute(self, inner: Mapping[str, Any], value: str, path: str, scope: _Scope) -> list[Part]:
+        inner_path = f"{path}.{inner['name']}" if path else inner["name"]
+        return self._bound(inner["type"], f"{value}.{_identifier(inner['name'])}", inner_path, scope)
 
     def _union(self, branches: list[Any], value: str, path: str, scope: _Scope) -> list[Part]:
         others = [(index, branch) for index, branch in enumerate(branches) if branch != "null"]
@@ -306,12 +330,20 @@ def _tuple_lines(parts: Iterable[Part]) -> list[str]:
     return [f"{part!r}," if isinstance(part, bytes) else f"{part}," for part in _merged(parts)]
 
 
-def _returned(parts: list[Part]) -> list[str]:
+def _joined(parts: list[Part]) -> str:
     lines = _tuple_lines(parts)
-    if not lines:
-        return ["return b''"]
-    return ["return join((", *_indented(lines, 1).split("\n"), "))"]
+    return "\n".join(["join((", _indented(lines, 1), "))"]) if lines else "b''"
+
+
+def _returned(parts: list[Part]) -> list[str]:
+    return f"return {_joined(parts)}".split("\n")
+
+
+def _optimistic(signature: str, body: list[str], otherwise: str) -> str:
+    return (
+        f"def {signature}:\n    try:\n{_indented(body, 2)}\n    except REFUSED:\n        return {otherwise}\n"
+    )
 
 
 def _indented(lines: Iterable[str], depth: int) -> str:
-    return "\n".join(INDENT * depth + line for line in lines)
+    return "\n".join(INDENT * depth + line for entry in lines for line in entry.split("\n"))

@@ -1,14 +1,15 @@
 """Writers generated from the .avsc at start, for the hot path. Byte-identical with fastavro, by test.
 
-``compile_record`` gives a function that writes one dataclass. ``specialise`` gives a function that writes
-one record from positional arguments, with everything that is fixed encoded once. ``Writer.source`` is the
-Python that runs; it also stands in tracebacks.
+``compile_record`` gives a function that writes one dataclass, ``compile_sharing`` one that encodes only once
+what several of them have in common. ``specialise`` gives a function that writes one record from positional
+arguments, with everything that is fixed encoded once. ``source`` is the Python that runs; it also stands in
+tracebacks.
 """
 
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, NoReturn
@@ -47,7 +48,34 @@ def compile_record(schema: Schema, classes: Mapping[str, type], prefix: bytes = 
     def careful(record: Any) -> bytes:
         return prefix + reference.encode(schema, record)
 
-    return _compiled(schema, Binding({"": "record"}), careful, classes, prefix)
+    return _writer(schema, Binding({"": "record"}), careful, classes, prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class SharingWriter:
+    """Two generated functions, for records that have most fields in common.
+
+    ``share(first)`` encodes these; ``write(record, shared)`` gives the bytes of ``first``, or of another
+    record with the same ones, as ``Writer.write`` would.
+    """
+
+    share: Callable[[Any], tuple[bytes, ...]]
+    write: Callable[[Any, tuple[bytes, ...]], bytes]
+    source: str
+
+
+def compile_sharing(
+    schema: Schema, classes: Mapping[str, type], shared: Collection[str], prefix: bytes = b""
+) -> SharingWriter:
+    """A writer for objects as in ``compile_record`` that have the fields ``shared`` in common."""
+
+    def careful(record: Any) -> bytes:
+        return prefix + reference.encode(schema, record)
+
+    generator = Generator(schema, Binding({"": "record"}))
+    source = generator.source_sharing(prefix, shared)
+    names = _compiled(schema, generator, source, careful, classes)
+    return SharingWriter(names["share"], names["write"], source)
 
 
 def specialise(
@@ -71,10 +99,10 @@ def specialise(
         given = {**constants, **dict(zip(parameters, values, strict=True))}
         return prefix + reference.encode(schema, reference.assembled(given, binding.branches))
 
-    return _compiled(schema, binding, careful, {}, prefix)
+    return _writer(schema, binding, careful, {}, prefix)
 
 
-def _compiled(
+def _writer(
     schema: Schema,
     binding: Binding,
     careful: Callable[..., bytes],
@@ -83,6 +111,18 @@ def _compiled(
 ) -> Writer:
     generator = Generator(schema, binding)
     source = generator.source(prefix)
+    names = _compiled(schema, generator, source, careful, classes)
+    return Writer(names["write"], source, tuple(binding.arguments.values()))
+
+
+def _compiled(
+    schema: Schema,
+    generator: Generator,
+    source: str,
+    careful: Callable[..., bytes],
+    classes: Mapping[str, type],
+) -> dict[str, Any]:
+    """What the module ``source`` defines, by name."""
     unknown = sorted(generator.classes - classes.keys())
     if unknown:
         raise UnsupportedSchema(f"no class is given for: {', '.join(unknown)}")
@@ -104,7 +144,7 @@ def _compiled(
     file_name = f"<writer {next(_numbers)} of {simple_name(schema)}>"
     linecache.cache[file_name] = (len(source), None, source.splitlines(keepends=True), file_name)
     exec(compile(source, file_name, "exec"), names)  # noqa: S102 - the source is made from our own .avsc
-    return Writer(names["write"], source, tuple(binding.arguments.values()))
+    return names
 
 
 def _refuse(value: object) -> NoReturn:

@@ -75,7 +75,7 @@ class Orders:
         self._cache = cache or StreamCache()
         self._checkpoints = checkpoints or NoCheckpoints()
         self._reader = CommandReader(codec, partitions)
-        self._recorder = Recorder(codec.encode_event, app_version)
+        self._recorder = Recorder(codec, app_version)
         self._turn: Turn | None = None
 
     # --- partitions -----------------------------------------------------------------------------------------

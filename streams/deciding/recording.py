@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
+from schemas.codec import Codec
 from tierline.domain.claims import attempt_of
 from tierline.domain.commands import Command
 from tierline.domain.context import Context
 from tierline.domain.events import Event, RecordedEvent
 from tierline.domain.identity import uuid_of
-from tierline.domain.values import quickly_made
+from tierline.domain.values import quickly_made, replace
 
 
 @quickly_made
@@ -33,43 +35,60 @@ class Head:
     chain_hash: bytes
 
 
-class Recorder:
-    """Gives events their envelope. ``encode`` makes the framed bytes; ``app_version`` is this release."""
+Place = tuple[str, int]
+"""The stream that an event goes into, and its version there."""
 
-    def __init__(self, encode: Callable[[RecordedEvent], bytes], app_version: str) -> None:
-        self._encode = encode
+_OWN = frozenset(
+    (
+        *("event_id", "stream_id", "version", "position", "decision_index", "type", "order_id"),
+        *("effective_at", "reason_code", "catalog_version", "body"),
+    )
+)
+"""What each event of a decision has for itself; the rest of the envelope they have in common."""
+
+_SHARED = frozenset(field.name for field in fields(RecordedEvent)) - _OWN
+
+
+class Recorder:
+    """Gives events their envelope. ``codec`` makes the framed bytes; ``app_version`` is this release."""
+
+    def __init__(self, codec: Codec, app_version: str) -> None:
+        self._writer = codec.event_writer_sharing(_SHARED)
         self._app_version = app_version
 
     def record(
         self,
-        event: Event,
+        decision: Sequence[Event],
+        places: Sequence[Place],
         command: Command,
         context: Context,
-        *,
-        stream_id: str,
-        version: int,
         head: Head,
-        decision: tuple[int, int],
-    ) -> StoredEvent:
-        """Put ``event`` at the head of its partition, which moves on by one.
+    ) -> list[StoredEvent]:
+        """Put the events of one decision at the head of their partition, which moves on behind them."""
+        recorded = self._recorded(decision, places, command, context, head)
+        shared = self._writer.share(recorded[0])
+        return [self._stored(event, shared, head) for event in recorded]
 
-        ``decision`` is the event's index in its decision and how many events that has.
-        """
-        position = head.next_position
-        recorded = RecordedEvent(
+    def _recorded(
+        self,
+        decision: Sequence[Event],
+        places: Sequence[Place],
+        command: Command,
+        context: Context,
+        head: Head,
+    ) -> list[RecordedEvent]:
+        own = [
+            _own(event, place, index, head.next_position, context)
+            for index, (event, place) in enumerate(zip(decision, places, strict=True))
+        ]
+        first = RecordedEvent(
+            **own[0],
             tenant_id=command.tenant_id,
             livemode=command.livemode,
-            event_id=uuid_of("event", stream_id, str(version)),
-            stream_id=stream_id,
-            version=version,
             partition=head.partition,
-            position=position,
-            decision_index=decision[0],
-            decision_count=decision[1],
-            type=event.body.__class__.__name__,
+            decision_count=len(decision),
             account_id=command.account_id,
             subscription_id=command.subscription_id,
-            order_id=event.order_id,
             channel=command.channel,
             source=command.source,
             source_ref=command.source_ref,
@@ -79,9 +98,7 @@ class Recorder:
             received_at=command.received_at,
             occurred_at=context.now,
             recorded_at=context.now,
-            effective_at=context.now if event.effective_at is None else event.effective_at,
             actor=command.actor,
-            reason_code=event.reason_code,
             command_id=command.command_id,
             command_type=command.type,
             attempt=attempt_of(context.identity),
@@ -91,17 +108,35 @@ class Recorder:
             purchase_order_ref=command.purchase_order_ref,
             consent=None,
             policy_version=context.policy.version,
-            catalog_version=event.catalog_version or context.catalog.version,
             app_version=self._app_version,
             traceparent=command.traceparent,
-            body=event.body,
             decide_by=command.decide_by,
         )
-        value = self._encode(recorded)
-        link = chained(head.chain_hash, value)
-        head.next_position = position + 1
-        head.chain_hash = link
-        return StoredEvent(recorded, value, link)
+        return [first, *(replace(first, **others) for others in own[1:])]
+
+    def _stored(self, event: RecordedEvent, shared: tuple[bytes, ...], head: Head) -> StoredEvent:
+        value = self._writer.write(event, shared)
+        head.next_position = event.position + 1
+        head.chain_hash = chained(head.chain_hash, value)
+        return StoredEvent(event, value, head.chain_hash)
+
+
+def _own(event: Event, place: Place, index: int, first_position: int, context: Context) -> dict[str, Any]:
+    """The fields ``_OWN`` of the event with that index in its decision."""
+    stream_id, version = place
+    return {
+        "event_id": uuid_of("event", stream_id, str(version)),
+        "stream_id": stream_id,
+        "version": version,
+        "position": first_position + index,
+        "decision_index": index,
+        "type": event.body.__class__.__name__,
+        "order_id": event.order_id,
+        "effective_at": context.now if event.effective_at is None else event.effective_at,
+        "reason_code": event.reason_code,
+        "catalog_version": event.catalog_version or context.catalog.version,
+        "body": event.body,
+    }
 
 
 def chained(previous: bytes, value: bytes) -> bytes:

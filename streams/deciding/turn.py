@@ -7,14 +7,14 @@ written; it is thrown away whole when the commit fails.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.topics import ORDERS
 from streams.deciding.claim_book import ClaimBook
 from streams.deciding.command_reading import Asked, Poison
 from streams.deciding.external_refs import NewRef, refs_of_opening
-from streams.deciding.recording import Head, Recorder, StoredEvent
+from streams.deciding.recording import Head, Place, Recorder, StoredEvent
 from streams.deciding.snapshots import Stream
 from streams.deciding.stream_loading import folded
 from tierline.domain.account import OpenAccount
@@ -115,28 +115,32 @@ class Turn:
     def _record(self, partition: int, command: Command, context: Context, events: tuple[Event, ...]) -> None:
         head = self.heads[partition]
         first_position = head.next_position
-        for index, event in enumerate(events):
-            stream_id = stream_id_of(event, command)
-            stream = self._stream(stream_id)
-            stored = self.recorder.record(
-                event,
-                command,
-                context,
-                stream_id=stream_id,
-                version=stream.version + 1,
-                head=head,
-                decision=(index, len(events)),
-            )
+        places = self._places(events, command)
+        for stored in self.recorder.record(events, places, command, context, head):
+            stream_id = stored.event.stream_id
             self.events.append(stored)
-            self.touched[stream_id] = folded(stream, stored.event)
+            self.touched[stream_id] = folded(self._stream(stream_id), stored.event)
             self.partition_of[stream_id] = partition
-            if isinstance(event.body, SubscriptionOpened) and isinstance(command.body, OpenSubscription):
+            if isinstance(stored.event.body, SubscriptionOpened) and isinstance(
+                command.body, OpenSubscription
+            ):
                 self._opened(command, command.body)
         changes = claim_changes(command, context.identity, events)
         self.loaded.claims.apply(
             command, changes, subscription_stream(command.subscription_id), partition, first_position
         )
         self._count(command, changes)
+
+    def _places(self, events: Sequence[Event], command: Command) -> list[Place]:
+        """Stream and version of each event of a decision: versions count on in each of its streams."""
+        places: list[Place] = []
+        newest: dict[str, int] = {}
+        for event in events:
+            stream_id = stream_id_of(event, command)
+            version = newest.get(stream_id) or self._stream(stream_id).version
+            newest[stream_id] = version + 1
+            places.append((stream_id, version + 1))
+        return places
 
     def streams(self) -> dict[str, Stream]:
         """Every stream as it stands after the turn."""

@@ -35,6 +35,16 @@ def test_a_generated_event_writer_gives_the_bytes_of_fastavro(event: RecordedEve
     assert encode_by_reference(event, EVENT_ID) == CODEC.encode_event(event)
 
 
+SHARING = CODEC.event_writer_sharing(("tenant_id", "channel", "source", "origin", "received_at", "decide_by"))
+
+
+@settings(deadline=None, max_examples=300)
+@given(events())
+def test_a_sharing_event_writer_gives_the_bytes_of_fastavro(event: RecordedEvent) -> None:
+    """Whatever stands in the fields that are encoded beforehand."""
+    assert encode_by_reference(event, EVENT_ID) == SHARING.write(event, SHARING.share(event))
+
+
 @settings(deadline=None, max_examples=150)
 @given(commands())
 def test_a_command_is_read_back_as_it_was(command: Command) -> None:

@@ -13,7 +13,7 @@ from schemas.avsc import COMMANDS_SUBJECT, EVENTS_SUBJECT, Schema, load_schema, 
 from schemas.codec import body_classes
 from schemas.errors import EncodeError, UnsupportedSchema
 from schemas.varint import INT_MAX, LONG_MAX, SMALL
-from schemas.writer import compile_record, specialise
+from schemas.writer import compile_record, compile_sharing, specialise
 from tests.support.avro_records import COMMAND, ORDER
 from tierline.domain.commands import Command, ExternalRef, OpenSubscription, RecordPaymentResult
 from tierline.domain.events import OrderRejected, Reason
@@ -224,3 +224,41 @@ def test_names_of_fields_never_hide_names_of_the_generated_code() -> None:
     record = type("R", (), dict.fromkeys(names, 1))()
 
     assert b"\x02" * len(names) == compile_record(schema, {}).write(record)
+
+
+SHARED = ("tenant_id", "source_ref", "origin", "decide_by")
+SHARING = compile_sharing(SCHEMA, body_classes(Command), SHARED, prefix=b"\x00frame")
+
+
+def test_records_with_fields_in_common_encode_them_once() -> None:
+    """The first and every other come out as the whole writer makes them."""
+    shared = SHARING.share(COMMAND)
+
+    for command in (COMMAND, changed(COMMAND, account_id="acc_9", received_at=1), with_body(PAYMENT)):
+        assert b"\x00frame" + WRITER.write(command) == SHARING.write(command, shared)
+
+
+@pytest.mark.parametrize(
+    "uncommon",
+    [changed(COMMAND, source_ref="a" * SMALL), changed(COMMAND, actor="a" * SMALL)],
+    ids=["in common", "for itself"],
+)
+def test_a_value_beyond_the_tables_is_written_all_the_same(uncommon: Command) -> None:
+    """The careful way serves whatever is sound, be it in common or not."""
+    assert b"\x00frame" + reference.encode(SCHEMA, uncommon) == SHARING.write(
+        uncommon, SHARING.share(uncommon)
+    )
+
+
+@pytest.mark.parametrize(("path", "command", "reason"), REFUSED)
+def test_a_sharing_writer_refuses_what_the_other_does(path: str, command: Command, reason: str) -> None:
+    """With the path of the field."""
+    with pytest.raises(EncodeError, match=reason) as refused:
+        SHARING.write(command, SHARING.share(command))
+    assert path == refused.value.path
+
+
+def test_a_field_that_is_not_there_cannot_be_shared() -> None:
+    """A name that was changed in the schema must be changed here too."""
+    with pytest.raises(UnsupportedSchema, match="has no field: nobody"):
+        compile_sharing(SCHEMA, body_classes(Command), ("nobody", "actor"))

@@ -45,7 +45,7 @@ def a_turn(
     heads = {p: Head(p, 0, bytes(32)) for p in range(4)}
     turn = Turn(
         Rules(CATALOG, POLICY),
-        Recorder(CODEC.encode_event, "1.0"),
+        Recorder(CODEC, "1.0"),
         Loaded(loaded, ClaimBook({}, {}), {}, dead or {}),
         heads,
         NOON,
@@ -81,6 +81,13 @@ def test_positions_and_hashes_continue_their_partition() -> None:
         assert chained(previous, stored.value) == stored.hash
         previous = stored.hash
     assert Head(PARTITION, len(turn.events), previous) == turn.heads[PARTITION]
+
+
+def test_the_bytes_are_those_of_the_whole_event() -> None:
+    """What the events of a decision have in common is encoded once, and is the same in each of them."""
+    turn = a_turn(an_opening(), an_order(), from_elsewhere(an_order()))
+
+    assert [CODEC.encode_event(stored.event) for stored in turn.events] == [s.value for s in turn.events]
 
 
 def test_versions_count_per_stream_from_one() -> None:
