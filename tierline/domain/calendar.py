@@ -76,7 +76,13 @@ def instant_of(moment: Moment, zone: ZoneInfo) -> datetime:
     """The instant in UTC. A date is its local midnight."""
     if isinstance(moment, datetime):
         return moment.astimezone(UTC)
-    return instant_of_wall_time(datetime.combine(moment, MIDNIGHT), zone)
+    return _local_midnight(moment, zone)
+
+
+@lru_cache(maxsize=8_192)
+def _local_midnight(day: date, zone: ZoneInfo) -> datetime:
+    """Remembered, because an order asks several times for the few days that periods begin and end on."""
+    return instant_of_wall_time(datetime.combine(day, MIDNIGHT), zone)
 
 
 def instant_of_wall_time(wall: datetime, zone: ZoneInfo) -> datetime:

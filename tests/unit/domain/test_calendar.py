@@ -360,3 +360,11 @@ def test_an_instant_belongs_to_its_local_day_also_where_that_is_not_the_day_in_u
 
     assert Period(start, date(2024, 5, 1)) == by_day
     assert (30, datetime(2024, 5, 31, 3, tzinfo=UTC)) == (restart.billing_day, restart.period.end)
+
+
+def test_the_midnight_of_a_day_is_that_of_each_zone() -> None:
+    """What is remembered of one zone is not told of another."""
+    day = date(2026, 11, 1)
+    there = [instant_of(day, zone_named(name)).isoformat() for name in ("Europe/Berlin", "Asia/Tokyo") * 2]
+
+    assert ["2026-10-31T23:00:00+00:00", "2026-10-31T15:00:00+00:00"] * 2 == there
