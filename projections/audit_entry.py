@@ -60,21 +60,22 @@ _AMOUNTS = ("due_minor", "charged_minor", "amount_minor")
 
 
 def fold(_stored: Sequence[Row], events: Sequence[Event]) -> list[Row]:
-    """One row per event."""
+    """One row per event; what stands in the envelope under the name of a column is taken as it is."""
     return [_row(event) for event in events]
 
 
 def _row(event: Event) -> Row:
-    row: Row = {column: event[column] for column in _COPIED}
     body, origin = event["body"], event["origin"]
-    row["origin_topic"] = origin["topic"]
-    row["origin_partition"] = origin["partition"]
-    row["origin_offset"] = origin["offset"]
-    row["reason_codes"] = reason_codes(event)
-    row["currency"] = _of_type(str, body.get("currency"))
-    row["net_minor"] = _of_type(int, body.get("net_minor"))
-    row["amount_minor"] = next((_of_type(int, body[name]) for name in _AMOUNTS if name in body), None)
-    return row
+    return {
+        **event,
+        "origin_topic": origin["topic"],
+        "origin_partition": origin["partition"],
+        "origin_offset": origin["offset"],
+        "reason_codes": reason_codes(event),
+        "currency": _of_type(str, body.get("currency")),
+        "net_minor": _of_type(int, body.get("net_minor")),
+        "amount_minor": next((_of_type(int, body[name]) for name in _AMOUNTS if name in body), None),
+    }
 
 
 def _of_type(kind: type, value: Any) -> Any:

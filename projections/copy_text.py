@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
 
-from projections.table import Kind, Row
+from projections.table import Kind
 
 NULL = "\\N"
 NUL_PICTURE = "\u2400"
@@ -29,7 +29,7 @@ class _Remembering(dict[Any, str]):
     """Formats each value once: the events of one decision share most of their envelope."""
 
     def __init__(self, form: Callable[[Any], str]) -> None:
-        super().__init__()
+        super().__init__({None: NULL})
         self._form = form
 
     def __missing__(self, value: Any) -> str:
@@ -37,15 +37,23 @@ class _Remembering(dict[Any, str]):
         return text
 
 
-def rows_as_copy_text(columns: Mapping[str, Kind], rows: Sequence[Row]) -> bytes:
+def rows_as_copy_text(columns: Mapping[str, Kind], rows: Sequence[Mapping[str, Any]]) -> bytes:
     """The lines of ``rows``. Raises KeyError for a row without one of ``columns``."""
-    forms = _FORMS | {kind: _Remembering(form).__getitem__ for kind, form in _REMEMBERED.items()}
-    plan = [(name, forms[kind]) for name, kind in columns.items()]
-    lines = [
-        "\t".join([NULL if (value := row[name]) is None else form(value) for name, form in plan])
-        for row in rows
-    ]
+    write = _lines_of(tuple(columns.items()))
+    lines = write(rows, _Remembering(_text), _Remembering(_instant))
     return ("\n".join(lines) + "\n").encode()
+
+
+@cache
+def _lines_of(columns: tuple[tuple[str, Kind], ...]) -> Callable[..., list[str]]:
+    """A function from rows to their lines, by generated code: all columns stand in one f-string."""
+    values = [_FORMS[kind].replace("value", f"row[{name!r}]", 1) for name, kind in columns]
+    line = "\\t".join(f"{{{value}}}" for value in values)
+    source = f'def lines(rows, text, instant):\n    return [f"""{line}""" for row in rows]\n'
+    names: dict[str, Any] = {"NULL": NULL, "FLAG": _FLAG, "texts": _texts, "json": _json, "hexed": _hexed}
+    exec(source, names)  # noqa: S102 - made from the columns of our own tables
+    made: Callable[..., list[str]] = names["lines"]
+    return made
 
 
 def _text(value: str) -> str:
@@ -91,21 +99,21 @@ def _without_nul(value: Any) -> Any:
             return value
 
 
-def _bytes(value: bytes) -> str:
+def _hexed(value: bytes) -> str:
     return "\\\\x" + value.hex()
 
 
-def _flag(value: bool) -> str:
-    return "t" if value else "f"
-
-
-_FORMS: dict[Kind, Callable[[Any], str]] = {
-    "uuid": str,
-    "integer": str,
-    "flag": _flag,
-    "date": str,
-    "texts": _texts,
-    "json": _json,
-    "bytes": _bytes,
+_FLAG = {None: NULL, True: "t", False: "f"}
+_PLAIN = "NULL if (found := value) is None else found"
+_FORMS: dict[Kind, str] = {
+    "text": "text[value]",
+    "uuid": _PLAIN,
+    "integer": _PLAIN,
+    "flag": "FLAG[value]",
+    "instant": "instant[value]",
+    "date": _PLAIN,
+    "texts": "NULL if (found := value) is None else texts(found)",
+    "json": "NULL if (found := value) is None else json(found)",
+    "bytes": "NULL if (found := value) is None else hexed(found)",
 }
-_REMEMBERED: dict[Kind, Callable[[Any], str]] = {"text": _text, "instant": _instant}
+"""By kind the Python that gives the text of ``value``."""

@@ -81,14 +81,13 @@ def fold(stored: Sequence[Row], events: Sequence[Event]) -> list[Row]:
         order_id = event["order_id"]
         if order_id is None:
             continue
-        row = orders.get(order_id)
+        row = changed.get(order_id) or orders.get(order_id)
         if row is None and event["type"] == "OrderReceived":
-            row = _received(event)
-        elif row is None or event["position"] <= row["position"]:
-            continue
-        else:
-            row = row | _change(row, event)
-        orders[order_id] = changed[order_id] = row
+            changed[order_id] = _received(event)
+        elif row is not None and event["position"] > row["position"]:
+            if order_id not in changed:
+                row = changed[order_id] = dict(row)
+            row |= _change(row, event)
     return list(changed.values())
 
 

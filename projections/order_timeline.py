@@ -23,13 +23,9 @@ TABLE = Table(
 )
 
 
-def fold(_stored: Sequence[Row], events: Sequence[Event]) -> list[Row]:
-    """One row per event that is about an order."""
-    return [
-        {column: event[column] for column in TABLE.columns}
-        for event in events
-        if event["order_id"] is not None
-    ]
+def fold(_stored: Sequence[Row], events: Sequence[Event]) -> list[Event]:
+    """The events that are about an order: every column stands in the envelope under its name."""
+    return [event for event in events if event["order_id"] is not None]
 
 
 MODEL = ReadModel(table=TABLE, version=1, fold=fold)

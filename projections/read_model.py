@@ -26,7 +26,7 @@ class ReadModel:
 
     table: Table
     version: int
-    fold: Callable[[Sequence[Row], Sequence[Event]], list[Row]]
+    fold: Callable[[Sequence[Row], Sequence[Event]], Sequence[Mapping[str, Any]]]
     keys: Callable[[Sequence[Event]], Collection[str]] = lambda _events: ()
 
     @property

@@ -50,6 +50,11 @@ class Table:
         return f"read.{self.name}__next"
 
     @property
+    def takes_rows_as_they_are(self) -> bool:
+        """Whether a row that is not there yet needs nothing that only the server knows."""
+        return self.appends and not self.looked_up and not self.carried
+
+    @property
     def stage(self) -> str:
         """A session's own landing place for rows on their way in."""
         return f"stage_{self.name}"
@@ -60,9 +65,9 @@ def create_stage(table: Table) -> str:
     return f"CREATE TEMP TABLE IF NOT EXISTS {table.stage} (LIKE {table.live}) ON COMMIT DELETE ROWS"
 
 
-def copy_to_stage(table: Table) -> str:
-    """Take rows in, in the text form of ``copy_text``."""
-    return f"COPY {table.stage} ({', '.join(table.columns)}) FROM STDIN"
+def copy_rows(table: Table, target: str) -> str:
+    """Take rows into ``target``, a table of this shape, in the text form of ``copy_text``."""
+    return f"COPY {target} ({', '.join(table.columns)}) FROM STDIN"
 
 
 def merge_stage(table: Table, target: str) -> str:

@@ -66,7 +66,7 @@ def hand_over(connection: Connection, given: Sequence[Batch]) -> None:
 def folded(model: ReadModel, events: Batch) -> list[dict[str, Any]]:
     """The fold of all events at once, with the time at which each order was received."""
     received = {e["order_id"]: e["received_at"] for e in events if e["type"] == "OrderReceived"}
-    rows = [dict(row) for row in model.fold([], events)]
+    rows = [{name: row[name] for name in model.table.columns} for row in model.fold([], events)]
     for row in rows:
         if model.name.startswith("tier_") and row["order_id"] is not None:
             row["received_at"] = received[row["order_id"]]
