@@ -63,13 +63,8 @@ up: setup ## start the local stack and the workers, in the foreground
 down: setup ## stop what `make up` started
 	@$(BIN)/tierline down
 
-bench: setup ## the benchmarks: normalizer, writer, quote, decider and held keys, the last two on real servers
-	$(BIN)/python -m benchmarks.normalizer_hot_path
-	$(BIN)/python -m benchmarks.avro_writer
-	$(BIN)/python -m benchmarks.quote_change
-	$(BIN)/python -m benchmarks.offline_start
-	$(BIN)/python -m benchmarks.decider
-	$(BIN)/python -m benchmarks.normalizer_rates
+bench: setup ## every benchmark, on servers of their own where they need any; ARGS=--quick to see that they run
+	$(BIN)/tierline bench --all $(ARGS)
 
 lock: setup ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock

@@ -43,6 +43,7 @@ from tierline.kit.data_folder import ROOT
 from tierline.kit.policy_file import load_policy
 from tierline.kit.records import Record
 
+QUICK = ("--rounds", "3", "--records", "100")
 SCHEMA_ID = 7
 FRAME = frame_header(SCHEMA_ID)
 COMMAND_SCHEMA, EVENT_SCHEMA = load_schema(COMMANDS_SUBJECT), load_schema(EVENTS_SUBJECT)

@@ -47,6 +47,7 @@ from tierline.kit.settings import Settings
 from tierline.kit.telemetry import Metrics, configure_logging
 from tierline.kit.version import APP_VERSION
 
+QUICK = ("--rounds", "2", "--orders", "500", "--accounts", "300")
 WORKER = "orders"
 SEND_S = 60.0
 STANDSTILL_S = 60.0

@@ -33,6 +33,7 @@ from tierline.workload.load import LoadPlan, LoadReport, run_load
 from tierline.workload.orders import CHANNELS
 from tierline.workload.running import RunFailed, settle
 
+QUICK = ("--rates", "50,100", "--seconds", "5", "--no-search")
 LIMIT_MS = 2_000
 NEAR_ENOUGH = 1.15
 SEED = 7

@@ -30,6 +30,7 @@ from streams.reading.intent import Intent, PlanNames, Reading, Unreadable
 from tierline.kit.catalog_file import load_catalog
 from tierline.kit.records import Record
 
+QUICK = ("--rounds", "3", "--records", "100")
 FIGURES = Path(__file__).with_suffix(".json")
 CATALOG = load_catalog(Path(__file__).parents[1] / "catalog" / "catalog.yaml")
 PLANS = {name: PlanNames(CATALOG, name) for name in CHANNELS}

@@ -41,6 +41,7 @@ from tierline.local.workers import WorkerGroup
 CLEAN, DEAD, HELD = "clean", "1 % dead letters", "keys held"
 ORDERS = orders_topic("portal")
 ONE_IN = 100
+QUICK = ("--rounds", "1", "--records", "500", "--held", "50")
 SEND_S = 60.0
 LIMIT_S = 300.0
 POLL_S = 0.005

@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "catalog diff": ("catalog", "diff", "catalog/catalog.yaml"),
     "validate": ("validate", "--channel", "portal", "schemas/examples/portal/plan-by-alias.json"),
 }
+QUICK = ("--rounds", "1")
 SCENARIO = {
     "account": {"time_zone": "UTC", "currency": "USD"},
     "subscription": {

@@ -30,6 +30,7 @@ from tierline.kit.database import Connection
 from tierline.kit.settings import Settings
 from tierline.kit.telemetry import configure_logging
 
+QUICK = ("--rounds", "2", "--orders", "1000", "--accounts", "300")
 WORKER = "projector"
 TITLES = {
     "events_per_s": ("events/s", ",.0f"),

@@ -24,6 +24,7 @@ COMMANDS = (
     "replies",
     "validate",
     "load",
+    "bench",
     "verify",
     "prepare",
     "run",
