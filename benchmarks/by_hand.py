@@ -29,6 +29,9 @@ class Spent:
     cpu_s: float
     turns: int
 
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s, self.turns + other.turns)
+
 
 class HandTurned:
     """The worker that ``tierline run NAME`` runs; a context manager that gives its partitions back."""

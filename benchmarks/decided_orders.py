@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
 
-from benchmarks.decider import Decider
+from benchmarks.by_hand import HandTurned, Spent
 from benchmarks.sample_commands import OrderIntents, invoice_samples, openings
 from schemas.avsc import COMMANDS_SUBJECT
-from schemas.topics import COMMANDS, EVENTS
+from schemas.topics import COMMANDS, EVENTS, ORDERS
 from streams.normalizing.normalize import TYPE, Normalizer
 from tierline import bootstrap
 from tierline.domain.commands import Command
@@ -22,44 +22,81 @@ from tierline.kit.records import Message
 from tierline.kit.settings import Settings
 from tierline.kit.version import APP_VERSION
 
+WORKER = "orders"
 SEND_S = 60.0
+AT_ONCE = 10_000
+
+_REACHED = "SELECT coalesce(sum(next_offset), 0)::bigint FROM oms.lease WHERE (consumer, topic) = (%s, %s)"
+
+Decide = Callable[[int], Spent]
 
 
 class DecidedOrders:
-    """Opens invoice accounts and lets a decider in this process work off orders for them.
+    """Invoice accounts and orders for them, decided by a worker in this process.
 
-    ``connection`` is for looking; its database and topics are prepared and hold nothing yet.
+    ``connection`` is for looking; its database and topics are prepared and hold nothing yet. ``intents`` goes
+    on after the last order that was decided; the first is received at ``start_ms``, now without one.
     """
 
     def __init__(
-        self, settings: Settings, connection: Connection, accounts: int, resources: ExitStack
+        self, settings: Settings, connection: Connection, accounts: int, start_ms: int | None = None
     ) -> None:
-        catalog, now_ms = bootstrap.catalog(settings), int(time.time() * 1000)
-        samples = invoice_samples(accounts, catalog)
-        importer = resources.enter_context(bootstrap.importer(settings))
-        self._producer = importer.producer
-        self._decider = Decider(settings, connection, resources)
-        self._normalizer = _normalizer(settings, connection)
-        self._intents = OrderIntents(samples, catalog, now_ms)
-        self._work_off(_messages(openings(samples, now_ms), importer.encode, settings.kafka.partitions))
+        catalog = bootstrap.catalog(settings)
+        self._settings = settings
+        self._connection = connection
+        self._start_ms = int(time.time() * 1000) if start_ms is None else start_ms
+        self._samples = invoice_samples(accounts, catalog)
+        self._log = ConfluentLog(settings.kafka)
+        self._producer = bootstrap.producer(settings, "tierline-bench")
+        self.intents = OrderIntents(self._samples, catalog, self._start_ms)
 
-    def decide(self, orders: int) -> Counter[str]:
-        """Send ``orders`` more and return how they ended when all of them are decided."""
-        commands = (self._normalizer.command(*found) for found in self._intents.take(orders))
-        return self._work_off(
-            Message(COMMANDS.name, made.key, made.value, made.partition, ((TYPE, made.type),))
-            for made in commands
-        )
+    @contextmanager
+    def decider(self) -> Iterator[Decide]:
+        """One worker of the name orders; what it gives sends so many orders and decides them."""
+        normalizer = _normalizer(self._settings, self._connection)
+        with HandTurned(WORKER, ORDERS, self._settings) as worker:
 
-    def _work_off(self, messages: Iterable[Message]) -> Counter[str]:
-        send_all(self._producer, list(messages), SEND_S)
-        return self._decider.work_off()[2]
+            def decide(orders: int) -> Spent:
+                commands = (normalizer.command(*found) for found in self.intents.take(orders))
+                return self._work_off(
+                    worker,
+                    (
+                        Message(COMMANDS.name, made.key, made.value, made.partition, ((TYPE, made.type),))
+                        for made in commands
+                    ),
+                )
+
+            yield decide
+
+    def open_accounts(self) -> None:
+        """Open every subscription."""
+        with (
+            bootstrap.importer(self._settings) as importer,
+            HandTurned(WORKER, ORDERS, self._settings) as worker,
+        ):
+            opened = openings(self._samples, self._start_ms)
+            self._work_off(worker, _messages(opened, importer.encode, self._settings.kafka.partitions))
+
+    def _work_off(self, worker: HandTurned, messages: Iterable[Message]) -> Spent:
+        spent, rest = Spent(0, 0, 0), iter(messages)
+        while batch := list(islice(rest, AT_ONCE)):
+            send_all(self._producer, batch, SEND_S)
+            end = _length(self._log, COMMANDS.name, self._settings)
+            spent += worker.until(lambda end=end: self._reached() >= end)  # type: ignore[misc] # a lambda
+        return spent
+
+    def _reached(self) -> int:
+        row = self._connection.execute(_REACHED, (ORDERS, COMMANDS.name)).fetchone()
+        return int(row[0]) if row else 0
 
 
 def published_events(settings: Settings) -> int:
     """How many records the topic of events holds."""
-    log = ConfluentLog(settings.kafka)
-    ranges = (log.log_range(EVENTS.name, partition) for partition in range(settings.kafka.partitions))
+    return _length(ConfluentLog(settings.kafka), EVENTS.name, settings)
+
+
+def _length(log: ConfluentLog, topic: str, settings: Settings) -> int:
+    ranges = (log.log_range(topic, partition) for partition in range(settings.kafka.partitions))
     return sum(end - first for first, end in ranges)
 
 

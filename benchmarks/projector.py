@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -89,8 +88,10 @@ def measure(settings: Settings, sizes: Sizes) -> Report:
     configure_logging(settings, WORKER)
     bootstrap.prepare(settings)
     with watching(settings) as connection, rare_collection():
-        with ExitStack() as resources:
-            DecidedOrders(settings, connection, sizes.accounts, resources).decide(sizes.orders)
+        source = DecidedOrders(settings, connection, sizes.accounts)
+        source.open_accounts()
+        with source.decider() as decide:
+            decide(sizes.orders)
         events = published_events(settings)
         rounds = [catch_up(settings, connection, events) for _ in range(sizes.rounds)]
         return Report(sizes, _environment(settings, connection), rounds)
@@ -108,8 +109,13 @@ def catch_up(settings: Settings, connection: Connection, events: int) -> Round:
     connection.execute(_FORGET, (PROJECTOR, EVENTS.name))
     session = ServerProcess(connection, PROJECTOR)
     with HandTurned(WORKER, PROJECTOR, settings) as projector:
-        spent = projector.until(lambda: _number(connection, _REACHED, (PROJECTOR, EVENTS.name)) >= events)
+        spent = projector.until(lambda: position_reached(connection) >= events)
         return Round(events, spent.turns, spent.wall_s, spent.cpu_s, session.cpu_s())
+
+
+def position_reached(connection: Connection) -> int:
+    """How many events the projector has taken, of all partitions."""
+    return _number(connection, _REACHED, (PROJECTOR, EVENTS.name))
 
 
 class ServerProcess:

@@ -56,6 +56,10 @@ class OrderIntents:
             self._received_ms += 1
             yield from self._read(sample)
 
+    def records(self, count: int) -> Iterator[SampleRecord]:
+        """The next ``count`` intents, and a few more where a record has several, as channels send them."""
+        return self._source.take(count)
+
     def _read(self, sample: SampleRecord) -> Iterator[tuple[Intent, Resolved]]:
         channel, place = CHANNELS[sample.channel], self._received_ms
         record = Record(channel.topic.name, 0, place, place, None, sample.value)
