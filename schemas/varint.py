@@ -87,9 +87,14 @@ def long_at(value: bytes, place: int) -> tuple[int, int]:
 
     Raises IndexError where the bytes end inside it, ValueError for one beyond 64 bits.
     """
-    if value[place + 1] < 128:
-        zigzag = value[place] & 127 | value[place + 1] << 7
+    first, second = value[place] & 127, value[place + 1]
+    if second < 128:
+        zigzag = first | second << 7
         return zigzag >> 1 ^ -(zigzag & 1), place + 2
+    third = value[place + 2]
+    if third < 128:
+        zigzag = first | (second & 127) << 7 | third << 14
+        return zigzag >> 1 ^ -(zigzag & 1), place + 3
     instant = _six_bytes(value[place : place + 6])
     return (instant, place + 6) if instant is not None else _long_at(value, place)
 
