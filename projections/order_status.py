@@ -87,7 +87,7 @@ def fold(stored: Sequence[Row], events: Sequence[Event]) -> list[Row]:
         elif row is not None and event["position"] > row["position"]:
             if order_id not in changed:
                 row = changed[order_id] = dict(row)
-            row |= _change(row, event)
+            _take(row, event)
     return list(changed.values())
 
 
@@ -127,14 +127,13 @@ def _received(event: Event) -> Row:
     }
 
 
-def _change(row: Row, event: Event) -> Row:
-    seen: Row = {"recorded_at": event["recorded_at"], "position": event["position"]}
-    if event["type"] == "DuplicateOrderIgnored":
-        return seen | {"duplicates": row["duplicates"] + 1}
+def _take(row: Row, event: Event) -> None:
+    row["recorded_at"], row["position"] = event["recorded_at"], event["position"]
     change = _CHANGES.get(event["type"])
-    if change is None or row["state"] in TERMINAL:
-        return seen
-    return seen | change(event, event["body"])
+    if event["type"] == "DuplicateOrderIgnored":
+        row["duplicates"] += 1
+    elif change is not None and row["state"] not in TERMINAL:
+        row |= change(event, event["body"])
 
 
 def _ended(state: str, event: Event, reasons: list[str]) -> Row:

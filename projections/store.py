@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from psycopg.errors import UniqueViolation
 from psycopg.rows import dict_row
@@ -11,6 +12,10 @@ from projections.copy_text import rows_as_copy_text
 from projections.read_model import Event, ReadModel
 from projections.table import Row, Table, copy_rows, create_stage, load_stored, merge_stage
 from tierline.kit.database import Connection
+
+Rows = Sequence[Mapping[str, Any]]
+
+_BLOCK_ROWS = 250
 
 
 def create_stages(connection: Connection, models: Iterable[ReadModel]) -> None:
@@ -29,21 +34,20 @@ def apply(connection: Connection, model: ReadModel, target: str, events: Sequenc
     rows = model.fold(stored, events)
     if not rows:
         return
-    lines = rows_as_copy_text(model.table.columns, rows)
-    if model.table.takes_rows_as_they_are and _append(connection, model.table, target, lines):
+    if model.table.takes_rows_as_they_are and _append(connection, model.table, target, rows):
         return
-    _copy(connection, model.table, model.table.stage, lines)
+    _copy(connection, model.table, model.table.stage, rows)
     connection.execute(merge_stage(model.table, target))
 
 
-def _append(connection: Connection, table: Table, target: str, lines: bytes) -> bool:
+def _append(connection: Connection, table: Table, target: str, rows: Rows) -> bool:
     """Add rows that are new, as all are but those of events that are handed over again.
 
     False when one of them is there already; nothing is changed then. Half the price of the way over a stage.
     """
     connection.execute("SAVEPOINT append")
     try:
-        _copy(connection, table, target, lines)
+        _copy(connection, table, target, rows)
     except UniqueViolation:
         connection.execute("ROLLBACK TO SAVEPOINT append")
         return False
@@ -51,9 +55,11 @@ def _append(connection: Connection, table: Table, target: str, lines: bytes) -> 
     return True
 
 
-def _copy(connection: Connection, table: Table, target: str, lines: bytes) -> None:
+def _copy(connection: Connection, table: Table, target: str, rows: Rows) -> None:
+    """Block by block: the server takes one in while the next is being made."""
     with connection.cursor() as cursor, cursor.copy(copy_rows(table, target)) as copy:
-        copy.write(lines)
+        for first in range(0, len(rows), _BLOCK_ROWS):
+            copy.write(rows_as_copy_text(table.columns, rows[first : first + _BLOCK_ROWS]))
 
 
 def _load(connection: Connection, table: Table, target: str, keys: list[str]) -> list[Row]:
