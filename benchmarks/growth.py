@@ -84,8 +84,6 @@ def measure(
 
     ``environment`` gives a worker these ``settings``; it logs into the folder ``logs``.
     """
-    settings = settings.model_copy(update={"log_level": "warning"})
-    configure_logging(settings, "bench")
     bootstrap.prepare(settings)
     with watching(settings) as connection, rare_collection():
         source = _source(settings, connection, accounts, sizes)
@@ -207,6 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     environment: dict[str, str] = {}
     for accounts in sizes.accounts:
         with own_stack() as settings, tempfile.TemporaryDirectory(prefix="tierline-bench-logs-") as logs:
+            configure_logging(settings.model_copy(update={"log_level": "warning"}), "bench")
             chosen = {"TIERLINE_DATA": str(settings.data)}
             environment, found = measure(settings, accounts, sizes, chosen, Path(logs))
             places += found

@@ -84,8 +84,6 @@ class Report:
 
 def measure(settings: Settings, sizes: Sizes) -> Report:
     """Measure on the servers that ``settings`` name; their database and topics hold nothing yet."""
-    settings = settings.model_copy(update={"log_level": "warning"})
-    configure_logging(settings, WORKER)
     bootstrap.prepare(settings)
     with watching(settings) as connection, rare_collection():
         source = DecidedOrders(settings, connection, sizes.accounts)
@@ -178,6 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(arguments)
     with own_stack() as settings:
+        configure_logging(settings.model_copy(update={"log_level": "warning"}), WORKER)
         report = measure(settings, Sizes(options.rounds, options.orders, options.accounts))
     print_table(report)
     if options.json:

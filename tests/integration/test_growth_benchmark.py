@@ -16,16 +16,15 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 def test_each_place_of_the_curve_has_rates_and_latency(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Tiny sizes: the events grow, and at each place all workers carry orders of every channel."""
-    sizes = Sizes(accounts=(30,), events=(300, 600), orders=40, rate=40, seconds=1)
+    """Tiny sizes: events are stored first, and in the end all workers carry orders of every channel."""
+    sizes = Sizes(accounts=(30,), events=(300,), orders=40, rate=40, seconds=1)
     servers, places = measure(settings, 30, sizes, environment_of(settings), tmp_path)
     report = Report(sizes, servers, places)
     print_table(report)
 
-    first, second = as_json(report)["places"]
-    assert 300 <= first["events"] < 600 <= second["events"]
-    for place in (first, second):
-        assert place["orders_per_s"] > 0
-        assert place["events_per_s"] > 0
-        assert place["latency_ms"]["p99"] is not None
+    (place,) = as_json(report)["places"]
+    assert place["events"] >= 300
+    assert place["orders_per_s"] > 0
+    assert place["events_per_s"] > 0
+    assert place["latency_ms"]["p99"] is not None
     assert "fsync on" in capsys.readouterr().out
