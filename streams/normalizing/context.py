@@ -77,12 +77,18 @@ class AccountContext:
         found: dict[str, tuple[RefRow, ...]] = {}
         missing: list[Asked] = []
         now = self._now_ms()
+        entries = self._entries
         for one in asked:
-            entry = self._entry(one, now)
-            if entry is None or (doubt_unknown and not entry.rows):
-                missing.append(one)
+            channel, source, ref = one
+            for entry in entries.get(ref, ()):
+                if entry.channel == channel and entry.source == source and entry.until_ms > now:
+                    if doubt_unknown and not entry.rows:
+                        missing.append(one)
+                    else:
+                        found[ref] = found[ref] + entry.rows if ref in found else entry.rows
+                    break
             else:
-                found[one[2]] = found.get(one[2], ()) + entry.rows
+                missing.append(one)
         if missing:
             for one, rows in (await self._fetch(missing)).items():
                 found[one[2]] = found.get(one[2], ()) + rows
@@ -100,13 +106,6 @@ class AccountContext:
         self._entries.clear()
         self._size = 0
         self._cleared += 1
-
-    def _entry(self, asked: Asked, now: int) -> _Entry | None:
-        channel, source, ref = asked
-        for entry in self._entries.get(ref, ()):
-            if entry.channel == channel and entry.source == source and entry.until_ms > now:
-                return entry
-        return None
 
     async def _fetch(self, missing: list[Asked]) -> dict[Asked, tuple[RefRow, ...]]:
         cleared = self._cleared

@@ -55,8 +55,10 @@ def references(intent: Intent) -> tuple[str, ...]:
     """The one or two reference texts whose rows ``resolve`` wants to see; none of what is skipped."""
     if intent.skipped is not None:
         return ()
-    named = (intent.subscription_ref, intent.account_ref)
-    return tuple(ref for ref in named if ref is not None)
+    subscription, account = intent.subscription_ref, intent.account_ref
+    if subscription is None:
+        return () if account is None else (account,)
+    return (subscription,) if account is None else (subscription, account)
 
 
 def resolve(intent: Intent, rows: Rows) -> Resolution:
@@ -106,9 +108,16 @@ def unknown_account(intent: Intent) -> Dead:
 
 def _known(kind: str, ref: str, intent: Intent, rows: Rows) -> Sequence[RefRow]:
     """The rows of ``ref``: as the sender uses it, else as Tierline's own id."""
-    same = [row for row in rows.get(ref, ()) if row.kind == kind]
-    own = [row for row in same if row.channel == intent.channel and row.source == intent.source]
-    return own or [row for row in same if row.channel == OWN_IDS]
+    senders: list[RefRow] = []
+    own: list[RefRow] = []
+    for row in rows.get(ref, ()):
+        if row.kind != kind:
+            continue
+        if row.channel == OWN_IDS:
+            own.append(row)
+        elif row.channel == intent.channel and row.source == intent.source:
+            senders.append(row)
+    return senders or own
 
 
 def _only(accounts: Sequence[RefRow], intent: Intent) -> Resolution:
