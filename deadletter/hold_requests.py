@@ -73,6 +73,11 @@ SELECT %s, hold_id, consumer, topic, partition, %s, %s, %s, %s FROM deadletter.k
 RETURNING request_id::text
 """
 
+_LOOKED = """
+INSERT INTO deadletter.audit (actor, action, hold_id, topic, partition, "offset")
+SELECT %s, 'unmask', %s, * FROM unnest(%s::text[], %s::int[], %s::bigint[])
+"""
+
 
 def read_holds(
     connection: Connection,
@@ -98,6 +103,12 @@ def read_records(connection: Connection, hold_id: str, most: int) -> list[Row]:
     """The records of one hold in order, its head first."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return list(cursor.execute(_RECORDS, (hold_id, most)).fetchall())
+
+
+def note_unmasked(connection: Connection, hold_id: str, records: Sequence[Row], actor: str) -> None:
+    """Note, in the caller's transaction, that ``actor`` saw these records of one hold as they came."""
+    places = [[record[name] for record in records] for name in ("topic", "partition", "offset")]
+    connection.execute(_LOOKED, (actor, hold_id, *places))
 
 
 def read_requests(connection: Connection, hold_id: str) -> Sequence[Row]:

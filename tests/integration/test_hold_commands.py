@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.support.stack import environment_of
 from tests.support.waiting import wait_for
 from tierline.cli.commands import app
 from tierline.cli.errors import CommandError
+from tierline.kit.database import connect
 from tierline.kit.records import Message
 from tierline.kit.settings import Settings
 
@@ -80,6 +82,27 @@ def test_what_waits_is_listed_shown_released_and_discarded(
     assert ["r-1", "r-2"] == [c["source_ref"] for c in bench.commands() if c["account_id"] == "acc_late"]
     told = bench.told("portal")
     assert (4, 1) == (told.count("held"), told.count("discarded"))
+
+
+def test_whoever_looks_at_held_records_unmasked_is_noted(
+    bench: NormalizerBench, cli: Cli, tmp_path: Path
+) -> None:
+    """Each record that was shown, by its place; what is masked or not shown is not."""
+    bench.publish([order(f"r-{i}", "sub_late", b"k") for i in range(3)])
+    with bench.running(tmp_path):
+        wait_for(lambda: bench.held() == 3, "three held records", 120)
+    [found] = json.loads(cli("list", "--json"))["holds"]
+    cli("show", found["hold_id"])
+    with connect(bench.settings.database_url, "test") as connection:
+        before = connection.execute("SELECT count(*) FROM deadletter.audit").fetchone()
+        cli("show", found["hold_id"], "--payload", "full", "--most", "2", "--json")
+        noted = connection.execute(
+            'SELECT actor, action, hold_id::text, topic, partition, "offset" FROM deadletter.audit ORDER BY 6'
+        ).fetchall()
+
+    looked = (getpass.getuser(), "unmask", found["hold_id"], "orders.portal.v1", 0)
+    assert (0,) == before
+    assert [(*looked, 0), (*looked, 1)] == noted
 
 
 def test_what_is_not_held_or_not_explained_is_refused(

@@ -52,7 +52,8 @@ def show(
     payload: Annotated[
         str,
         typer.Option(
-            help="masked: ids and sizes. full: references and bytes as text, personal data included."
+            help="masked: ids and sizes. full: references and bytes as text, personal data included; "
+            "who looked is noted."
         ),
     ] = "masked",
     most: Annotated[int, typer.Option(min=1, help="How many records are shown.")] = 10,
@@ -60,18 +61,22 @@ def show(
     json: Json = False,
 ) -> None:
     """Show one key: what its head waits for, and every record behind it."""
-    from deadletter.hold_requests import read_records, read_requests
+    import getpass
+
+    from deadletter.hold_requests import note_unmasked, read_records, read_requests
     from tierline.cli.hold_view import hold_record, record_record, show_lines
     from tierline.cli.output import print_json
 
     if payload not in ("masked", "full"):
         _refuse(f"--payload is masked or full, not {payload}.", "")
+    full = payload == "full"
     with _connected(data) as connection:
         found = _the_hold(connection, hold)
         records = read_records(connection, found["hold_id"], most)
         asked = read_requests(connection, found["hold_id"])
+        if full:
+            note_unmasked(connection, found["hold_id"], records, getpass.getuser())
     if json:
-        full = payload == "full"
         told = [record_record(record, full=full) for record in records]
         print_json({**hold_record(found, full=full), "held_records": told, "requests": asked})
     else:
