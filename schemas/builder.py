@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Callable, Mapping
+from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -50,7 +51,10 @@ def _value(name: str, hint: Any, names: dict[str, Any]) -> str:
     raw = f"raw[{name!r}]"
     if len(classes_in(hint)) > 1:
         names[f"{name}_builders"] = {cls.__name__: builder_of(cls) for cls in classes_in(hint)}
-        return f"{name}_builders[raw['type']]({raw})"
+        chosen = f"{name}_builders[raw['type']]"
+        if type(None) in _members(hint):
+            return f"None if (value := {raw}) is None else {chosen}(value)"
+        return f"{chosen}({raw})"
     inner = [member for member in _members(hint) if member is not type(None)]
     if all(member in SCALARS for member in inner):
         return raw
@@ -69,6 +73,9 @@ def _made(name: str, member: Any, value: str, names: dict[str, Any]) -> str:
         if item in SCALARS:
             return f"tuple({value})"
         return f"tuple([{_made(name, item, 'item', names)} for item in {value}])"
+    if isinstance(member, type) and issubclass(member, Enum):
+        names[f"build_{name}"] = member
+        return f"build_{name}({value})"
     raise TypeError(f"{name}: no values of type {member} are built here")
 
 

@@ -10,17 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-import msgspec
-
-from tierline.domain.account import AccountState
-from tierline.domain.snapshot import plain_to_state, state_to_plain
+from streams.deciding.state_bytes import StreamState, bytes_of_state, state_of_bytes
 from tierline.domain.state import FOLD_VERSION
-from tierline.domain.subscription import SubscriptionState
 from tierline.kit.database import Connection
 
 EVERY = 16
-
-StreamState = AccountState | SubscriptionState
 
 _LOAD = "SELECT stream_id, version, state FROM oms.snapshot WHERE stream_id = ANY(%s) AND fold_version = %s"
 
@@ -31,9 +25,6 @@ SELECT stream_id, partition, version, %b, state
 ON CONFLICT (stream_id) DO UPDATE
    SET version = excluded.version, fold_version = excluded.fold_version, state = excluded.state
 """
-
-_encode = msgspec.msgpack.encode
-_decode = msgspec.msgpack.decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +46,7 @@ def load_snapshots(connection: Connection, stream_ids: Collection[str]) -> dict[
     if not stream_ids:
         return {}
     rows = connection.execute(_LOAD, (list(stream_ids), FOLD_VERSION), binary=True)
-    return {
-        stream_id: Stream(version, plain_to_state(_decode(state)), version)
-        for stream_id, version, state in rows
-    }
+    return {stream_id: Stream(version, state_of_bytes(state), version) for stream_id, version, state in rows}
 
 
 def save_snapshots(
@@ -74,6 +62,6 @@ def save_snapshots(
             list(streams),
             [partition_of[stream_id] for stream_id in streams],
             [stream.version for stream in streams.values()],
-            [_encode(state_to_plain(stream.state)) for stream in streams.values()],
+            [bytes_of_state(stream.state) for stream in streams.values()],
         ),
     )

@@ -13,7 +13,7 @@ from tierline.domain.subscription_fold import evolve_subscription
 from tierline.domain.values import replace
 
 # Snapshots of another version are thrown away and folded anew: raise it with every change of a state or fold.
-FOLD_VERSION = 4
+FOLD_VERSION = 5
 
 ACCOUNT_PREFIX = "account:"
 SUBSCRIPTION_PREFIX = "subscription:"
