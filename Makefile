@@ -41,6 +41,7 @@ test-long: setup ## the properties of the money core with 10,000 examples each: 
 
 faults-long: setup ## the faults of workers many times over, printing seeds; how often is in docs/reliability.md
 	$(BIN)/pytest --stack -n0 -s --rounds 200 tests/faults/test_killed_workers.py $(ARGS)
+	$(BIN)/pytest --stack -n0 -s --rounds 20 tests/faults/test_rolling_restart.py tests/faults/test_frozen_workers.py $(ARGS)
 	$(BIN)/pytest --stack -n0 -s --rounds 50 tests/faults/test_crash_points.py $(ARGS)
 
 # In an environment of its own: mutmut wants a newer click than the lock has.

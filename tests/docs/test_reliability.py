@@ -17,6 +17,8 @@ TABLED = (
     "tests/faults/test_dead_letter_path.py",
     "tests/faults/test_broken_deploy.py",
     "tests/faults/test_killed_workers.py",
+    "tests/faults/test_rolling_restart.py",
+    "tests/faults/test_frozen_workers.py",
     "tests/faults/test_crash_points.py",
 )
 

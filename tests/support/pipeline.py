@@ -166,9 +166,11 @@ class InFlight:
             wait_for(busy, f"{worker.name if worker else consumer} has something to do")
         return found
 
-    def wait_for_progress(self) -> None:
-        """Wait until every lease that had something before it has moved."""
-        behind = {(part.consumer, part.topic, part.partition) for part in self.remaining()}
+    def wait_for_progress(self, consumer: str | None = None) -> None:
+        """Wait until every lease that had something before it, or every one of ``consumer``, has moved."""
+        with self._progress() as progress:
+            parts = progress.remaining() if consumer is None else progress.before(consumer)
+        behind = {(part.consumer, part.topic, part.partition) for part in parts}
         before = self._positions()
         wait_for(
             lambda: all(
