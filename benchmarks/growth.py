@@ -94,6 +94,7 @@ def measure(
             _grow(settings, source, events)
             _catch_up(settings, connection)
             places.append(_place(settings, connection, source, accounts, sizes, environment, logs))
+            print(_row(places[-1]), flush=True)
         return servers_of(connection), places
 
 
@@ -161,20 +162,26 @@ def _latency(
     return summary_ms([tier.visible_ms - at for tier, at in own if at is not None])
 
 
+HEADS = ("accounts", "events", "GB", "orders/s", "µs/order", "events/s", "µs/event", "p50 ms", "p99 ms")
+
+
+def _row(one: Place) -> str:
+    latencies = (one.latency_ms["p50"], one.latency_ms["p99"])
+    cells = (
+        *(format(number, ",") for number in (one.accounts, one.events)),
+        format(one.database_bytes / 1e9, ".2f"),
+        *(format(number, ",.0f") for number in (one.orders_per_s, one.cpu_us_per_order)),
+        *(format(number, ",.0f") for number in (one.events_per_s, one.cpu_us_per_event)),
+        *("-" if number is None else format(number, ",.0f") for number in latencies),
+    )
+    return "".join(f"{cell:>11}" for cell in cells)
+
+
 def print_table(report: Report) -> None:
     """One row per place."""
-    heads = ("accounts", "events", "GB", "orders/s", "µs/order", "events/s", "µs/event", "p50 ms", "p99 ms")
-    print("".join(f"{head:>11}" for head in heads))
+    print("\n" + "".join(f"{head:>11}" for head in HEADS))
     for one in report.places:
-        latencies = (one.latency_ms["p50"], one.latency_ms["p99"])
-        row = (
-            *(format(number, ",") for number in (one.accounts, one.events)),
-            format(one.database_bytes / 1e9, ".2f"),
-            *(format(number, ",.0f") for number in (one.orders_per_s, one.cpu_us_per_order)),
-            *(format(number, ",.0f") for number in (one.events_per_s, one.cpu_us_per_event)),
-            *("-" if number is None else format(number, ",.0f") for number in latencies),
-        )
-        print("".join(f"{cell:>11}" for cell in row))
+        print(_row(one))
     sizes = report.sizes
     print(f"\n{sizes.orders:,} orders a place; latency at {sizes.rate:g} orders/s for {sizes.seconds:g} s")
     print(*report.environment.values(), sep="\n")

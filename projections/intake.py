@@ -8,8 +8,9 @@ the chain is a broken log: the partition stops, nothing is skipped.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from projections.read_model import Event
@@ -51,6 +52,31 @@ def take_in(records: Sequence[Record], start: Progress, read: ReadEvent, hashes_
         chain.add(record, read)
     chain.check_repeats(hashes_at)
     return Intake(chain.events, len(chain.repeats), chain.progress)
+
+
+def take_in_blocks(
+    records: Iterable[Record], start: Progress, read: ReadEvent, hashes_at: HashesAt, size: int
+) -> Iterator[Intake]:
+    """``take_in`` for ``size`` records at a time; what a block does not complete is part of the next one.
+
+    Each block must be stored before the next one is asked for, unless ``continues`` says that none repeats.
+    """
+    rest = iter(records)
+    unfinished: list[Record] = []
+    while read_now := list(islice(rest, size)):
+        block = unfinished + read_now
+        intake = take_in(block, start, read, hashes_at)
+        start = intake.progress
+        unfinished = [record for record in block if record.offset >= start.next_offset]
+        yield intake
+
+
+def continues(records: Sequence[Record], start: Progress) -> bool:
+    """Whether no event in ``records`` comes a second time. Raises LogBroken for a record that is no event.
+
+    A log with a repeat that reaches as far would have a hole, which ``take_in`` refuses.
+    """
+    return _position(records[-1]) == start.next_position + len(records) - 1
 
 
 @dataclass(slots=True)

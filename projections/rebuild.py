@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from psycopg.errors import LockNotAvailable
 
 from projections import audit_entry, next_table, store
-from projections.intake import HashesAt, Intake, LogBroken, ReadEvent, take_in
+from projections.intake import HashesAt, Intake, LogBroken, ReadEvent, take_in_blocks
 from projections.read_model import Event, ReadModel
 from projections.runner import hashes_of
 from schemas.topics import EVENTS, PROJECTOR
@@ -22,7 +21,6 @@ from tierline.kit import leases
 from tierline.kit.broker import Log
 from tierline.kit.database import Connection
 from tierline.kit.leases import Lease, Progress
-from tierline.kit.records import Record
 
 BATCH_RECORDS = 2_000
 # With this little left to read the swap begins: live traffic waits for it.
@@ -128,13 +126,10 @@ class Rebuild:
         """What ``partition`` holds from where this rebuild stands up to ``goal``, batch by batch."""
         lease = self._lease(partition)
         place = Progress(lease.next_offset, lease.next_position, lease.chain_hash)
-        records = iter(self._log.read(EVENTS.name, partition, place.next_offset, goal.next_offset))
-        unfinished: list[Record] = []
-        while read := list(islice(records, BATCH_RECORDS)):
-            batch = unfinished + read
-            intake = take_in(batch, place, self._read, self._hashes_of(partition))
+        records = self._log.read(EVENTS.name, partition, place.next_offset, goal.next_offset)
+        hashes_at = self._hashes_of(partition)
+        for intake in take_in_blocks(records, place, self._read, hashes_at, BATCH_RECORDS):
             place = intake.progress
-            unfinished = [record for record in batch if record.offset >= place.next_offset]
             yield intake
         if place != goal:
             raise LogBroken(

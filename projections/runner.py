@@ -8,12 +8,12 @@ counted, and kept by the models that take every type.
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import Counter
 
-from projections import store
-from projections.intake import HashesAt, ReadEvent, take_in
+from projections import audit_entry, store
+from projections.intake import HashesAt, ReadEvent, continues, take_in_blocks
 from projections.models import KNOWN_TYPES, READ_MODELS
 from projections.read_model import Event, ReadModel
 from projections.versions import note_versions
@@ -26,6 +26,9 @@ from tierline.kit.telemetry import Metrics
 
 BATCH_RECORDS = 2_000
 """Records per turn that pay for themselves while catching up; in quiet times a turn takes what is there."""
+
+PART_RECORDS = 250
+"""Records that are read before their part of the audit trail goes to the server."""
 
 _HASHES = "SELECT position, hash FROM {} WHERE partition = %s AND position = ANY(%s)"
 _HOLD = """
@@ -60,21 +63,18 @@ class Projector:
         """Verify, fold and write one turn. Raises LogBroken where a partition does not continue."""
         self._prepare(connection)
         hold_leases(connection, batch)
-        moves: dict[int, Progress] = {}
-        events: list[Event] = []
-        for partition, records in batch.items():
-            lease = leases[partition]
-            start = Progress(lease.next_offset, lease.next_position, lease.chain_hash)
-            intake = take_in(records, start, self._read, hashes_of(connection, partition))
-            if intake.progress != start:
-                moves[partition] = intake.progress
-            events += intake.events
+        turn = _Turn(connection, batch, leases, self._read)
+        trail = audit_entry.MODEL
+        straight = turn.continues and trail in self._models
+        appended = straight and store.append(connection, trail, trail.table.live, turn)
+        turn.finish()
         reached("projector.after_fold")
         for model in self._models:
-            store.apply(connection, model, model.table.live, events)
+            if not (appended and model is trail):
+                store.apply(connection, model, model.table.live, turn.events)
         reached("projector.after_write")
-        self._unknown = Tally(e["type"] for e in events if e["type"] not in KNOWN_TYPES)
-        return moves
+        self._unknown = Tally(e["type"] for e in turn.events if e["type"] not in KNOWN_TYPES)
+        return turn.moves
 
     def committed(self) -> None:
         """Count what the turn met."""
@@ -91,6 +91,48 @@ class Projector:
         if self._prepared is not connection:
             store.create_stages(connection, self._models)
             self._prepared = connection
+
+
+class _Turn:
+    """The records of one turn, read part by part: an iterator of events, which also stand in ``events``.
+
+    ``continues``: none comes a second time, so reading asks nothing of the session, and what is read may
+    already be on its way to the server. ``moves``: how far each partition got.
+    """
+
+    def __init__(
+        self, connection: Connection, batch: Batch, leases: Mapping[int, Lease], read: ReadEvent
+    ) -> None:
+        self._connection = connection
+        self._batch = batch
+        self._starts = {
+            p: Progress(leases[p].next_offset, leases[p].next_position, leases[p].chain_hash) for p in batch
+        }
+        self._read = read
+        self._parts = self._read_parts()
+        self.continues = all(continues(batch[p], start) for p, start in self._starts.items())
+        self.events: list[Event] = []
+        self.moves: dict[int, Progress] = {}
+
+    def __iter__(self) -> Iterator[Sequence[Event]]:
+        return self._parts
+
+    def finish(self) -> None:
+        """Read what is left."""
+        for _ in self._parts:
+            pass
+
+    def _read_parts(self) -> Iterator[Sequence[Event]]:
+        for partition, records in self._batch.items():
+            place = start = self._starts[partition]
+            size = PART_RECORDS if self.continues else len(records)
+            hashes_at = hashes_of(self._connection, partition)
+            for intake in take_in_blocks(records, start, self._read, hashes_at, size):
+                place = intake.progress
+                self.events += intake.events
+                yield intake.events
+            if place != start:
+                self.moves[partition] = place
 
 
 def hold_leases(connection: Connection, partitions: Iterable[int]) -> None:

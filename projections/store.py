@@ -34,20 +34,29 @@ def apply(connection: Connection, model: ReadModel, target: str, events: Sequenc
     rows = model.fold(stored, events)
     if not rows:
         return
-    if model.table.takes_rows_as_they_are and _append(connection, model.table, target, rows):
+    if model.table.takes_rows_as_they_are and _append(connection, model.table, target, [rows]):
         return
-    _copy(connection, model.table, model.table.stage, rows)
+    _copy(connection, model.table, model.table.stage, [rows])
     connection.execute(merge_stage(model.table, target))
 
 
-def _append(connection: Connection, table: Table, target: str, rows: Rows) -> bool:
+def append(connection: Connection, model: ReadModel, target: str, events: Iterable[Sequence[Event]]) -> bool:
+    """Add the rows of ``events``, which are asked for part by part while the server takes in the part before.
+
+    For a model whose table takes rows as they are. False when a row is there already: nothing is changed
+    then, and ``events`` may not have been asked for to their end.
+    """
+    return _append(connection, model.table, target, (model.fold([], part) for part in events))
+
+
+def _append(connection: Connection, table: Table, target: str, parts: Iterable[Rows]) -> bool:
     """Add rows that are new, as all are but those of events that are handed over again.
 
-    False when one of them is there already; nothing is changed then. Half the price of the way over a stage.
+    Half the price of the way over a stage.
     """
     connection.execute("SAVEPOINT append")
     try:
-        _copy(connection, table, target, rows)
+        _copy(connection, table, target, parts)
     except UniqueViolation:
         connection.execute("ROLLBACK TO SAVEPOINT append")
         return False
@@ -55,11 +64,12 @@ def _append(connection: Connection, table: Table, target: str, rows: Rows) -> bo
     return True
 
 
-def _copy(connection: Connection, table: Table, target: str, rows: Rows) -> None:
+def _copy(connection: Connection, table: Table, target: str, parts: Iterable[Rows]) -> None:
     """Block by block: the server takes one in while the next is being made."""
     with connection.cursor() as cursor, cursor.copy(copy_rows(table, target)) as copy:
-        for first in range(0, len(rows), _BLOCK_ROWS):
-            copy.write(rows_as_copy_text(table.columns, rows[first : first + _BLOCK_ROWS]))
+        for rows in parts:
+            for first in range(0, len(rows), _BLOCK_ROWS):
+                copy.write(rows_as_copy_text(table.columns, rows[first : first + _BLOCK_ROWS]))
 
 
 def _load(connection: Connection, table: Table, target: str, keys: list[str]) -> list[Row]:

@@ -12,7 +12,7 @@ import fastavro
 import psycopg
 import pytest
 
-from projections import tier_status
+from projections import runner, tier_status
 from projections.intake import ReadEvent
 from schemas.avsc import EVENTS_SUBJECT, Schema, load_schema
 from schemas.topics import EVENTS, PROJECTOR
@@ -120,6 +120,45 @@ def test_small_turns_give_the_same_rows(
 
     assert (12, 12) == places(connection)[0]
     assert 12 == len(audited(connection))
+
+
+@pytest.mark.parametrize("part", [1, 2, 5])
+def test_a_turn_in_parts_gives_the_same_rows(
+    projector: StartProjector,
+    broker: MemoryBroker,
+    log: EventLog,
+    connection: Connection,
+    part: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Decisions lie across parts; a repeat of an earlier part of the same turn is passed over."""
+    monkeypatch.setattr(runner, "PART_RECORDS", part)
+    projecting = projector()
+    publish(broker, log, 0, 9)
+    projecting.turn()
+    log.repeat([9, 10])
+    publish(broker, log, 9)
+    projecting.turn()
+
+    assert (14, 12) == places(connection)[0]
+    assert [(0, e["position"], e["type"]) for e in log.events] == audited(connection)
+
+
+def test_an_audit_trail_that_is_ahead_is_no_hindrance(
+    projector: StartProjector, broker: MemoryBroker, log: EventLog, connection: Connection
+) -> None:
+    """Rows that a restored lease meets again are left as they are."""
+    projecting = projector()
+    publish(broker, log)
+    projecting.turn()
+    before = all_content(connection)
+    projecting.close()
+    connection.execute("DELETE FROM oms.lease")
+    connection.commit()
+    projector().turn()
+
+    assert before == all_content(connection)
+    assert (12, 12) == places(connection)[0]
 
 
 def test_a_repeat_changes_nothing(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from projections.intake import Intake, LogBroken, take_in
+from projections.intake import Intake, LogBroken, continues, take_in, take_in_blocks
 from tests.support.event_log import EventLog, read_event
 from tests.support.order_stories import opening, rejection, upgrade
 from tierline.kit.leases import Progress
@@ -57,6 +57,25 @@ def test_a_stretch_continues_where_the_last_one_ended(log: EventLog) -> None:
 
     assert take(log.records).progress == second.progress
     assert log.events == [*first.events, *second.events]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 9, 50])
+def test_blocks_give_what_one_stretch_gives(log: EventLog, size: int) -> None:
+    """Whatever their size: a decision that lies across blocks comes out with its last event."""
+    blocks = list(take_in_blocks(log.records, START, read_event, lambda _: {}, size))
+
+    assert log.events == [event for block in blocks for event in block.events]
+    assert take(log.records).progress == blocks[-1].progress
+
+
+def test_records_continue_until_one_is_a_repeat(log: EventLog) -> None:
+    """Wherever it stands, and whatever it repeats."""
+    assert continues(log.records, START)
+    assert continues(log.records[2:], take(log.records[:2]).progress)
+    log.repeat([8])
+    assert not continues(log.records, START)
+    log.repeat([0])
+    assert not continues(log.records, START)
 
 
 @pytest.mark.parametrize("cut", range(3, 9))
