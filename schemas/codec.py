@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
 from functools import cache, partial
 from typing import Any, get_type_hints
 
@@ -27,6 +28,16 @@ MAGIC = b"\x00"
 HEADER_BYTES = 5
 READS_ONLY = 0
 """The schema id of a codec that never writes."""
+
+OF_ONE_EVENT = frozenset(
+    (
+        *("event_id", "stream_id", "version", "position", "decision_index", "type", "order_id"),
+        *("effective_at", "reason_code", "catalog_version", "body"),
+    )
+)
+"""What each event of a decision has for itself; the rest of the envelope they have in common."""
+
+SHARED_BY_A_DECISION = frozenset(field.name for field in fields(RecordedEvent)) - OF_ONE_EVENT
 
 Raw = dict[str, Any]
 """A decoded record: Avro's strings, ints, booleans, lists and dicts, under the writer's field names."""
@@ -159,8 +170,10 @@ def _writer(subject: str, envelope: type, schema_id: int) -> Writer:
 
 def _reader(schema: Schema) -> Read:
     careful = partial(decode, schema, start=HEADER_BYTES)
+    of_events = schema["name"] == load_schema(EVENTS_SUBJECT)["name"]
+    repeated = SHARED_BY_A_DECISION if of_events else frozenset[str]()
     try:
-        return compile_reader(schema, HEADER_BYTES, careful).read
+        return compile_reader(schema, HEADER_BYTES, careful, repeated).read
     except UnsupportedSchema:
         return careful
 

@@ -8,9 +8,9 @@ Python that runs; it also stands in tracebacks.
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, groupby
 from typing import Any
 
 from schemas.avsc import Schema, named_types, record_at, simple_name
@@ -19,6 +19,9 @@ from schemas.varint import INT_OF_BYTE, SIZE_OF_BYTE, long_at, size_at
 
 REFUSED = (LookupError, ValueError)
 """What the generated code raises for bytes that are not common: the careful path then decides."""
+
+NEVER_READ: tuple[bytes, tuple[Any, ...]] = (b"\xff" * 11, ())
+"""The bytes of a run before the first: no value of Avro begins like that."""
 
 Read = Callable[[bytes], dict[str, Any]]
 
@@ -34,16 +37,22 @@ class Reader:
     source: str
 
 
-def compile_reader(schema: Schema, start: int, careful: Read) -> Reader:
+def compile_reader(
+    schema: Schema, start: int, careful: Read, repeated: Collection[str] = frozenset()
+) -> Reader:
     """A reader of one record of ``schema`` that begins at byte ``start`` and ends with the value.
 
     Where a union has several records, what is read is (full name, dict). ``careful`` gets every value that
-    the generated code does not understand. Raises UnsupportedSchema for a schema that it cannot serve.
+    the generated code does not understand. Fields that stand side by side and are ``repeated`` are read once
+    for records that follow each other with the same bytes there; these records then share the values, so
+    nobody may change a record in them. Raises UnsupportedSchema for a schema that it cannot serve.
     """
-    source = _Generator(schema).source(start)
+    generator = _Generator(schema, repeated)
+    source = generator.source(start)
     names: dict[str, Any] = {
         "INT": INT_OF_BYTE,
         "REFUSED": REFUSED,
+        "RUNS": [NEVER_READ] * generator.runs,
         "SIZE": SIZE_OF_BYTE,
         "careful": careful,
         "long_at": long_at,
@@ -58,8 +67,11 @@ def compile_reader(schema: Schema, start: int, careful: Read) -> Reader:
 class _Generator:
     """Writes the source for one schema. Generated functions take value and place: ``v`` and ``p``."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, repeated: Collection[str]) -> None:
         self._schema = schema
+        self._repeated = repeated
+        self.runs = 0
+        """How many runs of repeated fields there are."""
         self._named = named_types(schema)
         self._functions: dict[str, str] = {}
         self._open: list[str] = []
@@ -87,12 +99,33 @@ class _Generator:
         if name not in self._functions:
             self._open.append(name)
             lines: list[str] = []
-            for number, inner in enumerate(record["fields"]):
-                lines += self._value(inner["type"], f"f{number}")
+            numbered = enumerate(record["fields"])
+            for together, run in groupby(numbered, lambda one: one[1]["name"] in self._repeated):
+                fields_of_run = {f"f{number}": inner["type"] for number, inner in run}
+                read = [line for target, kind in fields_of_run.items() for line in self._value(kind, target)]
+                if together and record is self._schema and len(fields_of_run) > 1:
+                    read = self._run(list(fields_of_run), read)
+                lines += read
             self._open.pop()
             fields = ", ".join(f"{inner['name']!r}: f{n}" for n, inner in enumerate(record["fields"]))
             self._functions[name] = _function(name, [*lines, f"return {{{fields}}}, p"])
         return name
+
+    def _run(self, targets: list[str], read: list[str]) -> list[str]:
+        """The lines that read ``targets`` together, or take what the same bytes gave the last time."""
+        number, values = self.runs, ", ".join(targets)
+        self.runs += 1
+        return [
+            f"known, found = RUNS[{number}]",
+            "if v.startswith(known, p):",
+            f"{_INDENT}{values} = found",
+            f"{_INDENT}p += len(known)",
+            "else:",
+            f"{_INDENT}start = p",
+            *_indented(read),
+            f"{_INDENT}if p <= len(v):",
+            f"{_INDENT * 2}RUNS[{number}] = v[start:p], ({values})",
+        ]
 
     def _value(self, schema: Any, target: str) -> list[str]:
         """The lines that read one value into ``target`` and move ``p`` behind it."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from schemas.codec import Codec
+from schemas.codec import SHARED_BY_A_DECISION, Codec
 from tierline.domain.claims import attempt_of
 from tierline.domain.commands import Command
 from tierline.domain.context import Context
@@ -38,22 +38,12 @@ class Head:
 Place = tuple[str, int]
 """The stream that an event goes into, and its version there."""
 
-_OWN = frozenset(
-    (
-        *("event_id", "stream_id", "version", "position", "decision_index", "type", "order_id"),
-        *("effective_at", "reason_code", "catalog_version", "body"),
-    )
-)
-"""What each event of a decision has for itself; the rest of the envelope they have in common."""
-
-_SHARED = frozenset(field.name for field in fields(RecordedEvent)) - _OWN
-
 
 class Recorder:
     """Gives events their envelope. ``codec`` makes the framed bytes; ``app_version`` is this release."""
 
     def __init__(self, codec: Codec, app_version: str) -> None:
-        self._writer = codec.event_writer_sharing(_SHARED)
+        self._writer = codec.event_writer_sharing(SHARED_BY_A_DECISION)
         self._app_version = app_version
 
     def record(
@@ -122,7 +112,7 @@ class Recorder:
 
 
 def _own(event: Event, place: Place, index: int, first_position: int, context: Context) -> dict[str, Any]:
-    """The fields ``_OWN`` of the event with that index in its decision."""
+    """The fields ``OF_ONE_EVENT`` of the event with that index in its decision."""
     stream_id, version = place
     return {
         "event_id": uuid_of("event", stream_id, str(version)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.avsc import COMMANDS_SUBJECT, EVENTS_SUBJECT, load_schema, parse, versions
-from schemas.codec import HEADER_BYTES, Codec, decode
+from schemas.codec import HEADER_BYTES, SHARED_BY_A_DECISION, Codec, decode
 from schemas.errors import DecodeError, UnsupportedSchema
 from schemas.reader import compile_reader
 from tests.support.avro_records import EVENT
@@ -31,7 +32,10 @@ def not_common(_: bytes) -> dict[str, Any]:
     raise NotCommon
 
 
-READ = {key: compile_reader(schema, HEADER_BYTES, not_common).read for key, schema in SCHEMAS.items()}
+READ = {
+    key: compile_reader(schema, HEADER_BYTES, not_common, SHARED_BY_A_DECISION).read
+    for key, schema in SCHEMAS.items()
+}
 
 
 @settings(deadline=None, max_examples=200)
@@ -50,6 +54,31 @@ def test_a_generated_event_reader_gives_what_fastavro_gives(event: RecordedEvent
     value = CODEC.encode_event(event)
 
     assert decode(SCHEMAS[EVENT_ID], value, HEADER_BYTES) == READ[EVENT_ID](value)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(events(), min_size=2, max_size=4), st.data())
+def test_records_that_share_fields_are_read_as_alone(
+    decision: list[RecordedEvent], data: st.DataObject
+) -> None:
+    """Whichever fields an event has in common with the one before it."""
+    shared = data.draw(st.sets(st.sampled_from(sorted(SHARED_BY_A_DECISION))))
+    given_to_all = {name: getattr(decision[0], name) for name in shared}
+    for event in decision:
+        value = CODEC.encode_event(replace(event, **given_to_all))
+
+        assert decode(SCHEMAS[EVENT_ID], value, HEADER_BYTES) == READ[EVENT_ID](value)
+
+
+def test_a_run_that_was_cut_off_is_not_remembered() -> None:
+    """The next record may begin its run with the very bytes that were left of it."""
+    fields = ", ".join(f'{{"name": "{name}", "type": "string"}}' for name in "abc")
+    schema = parse(f'{{"type": "record", "name": "Holder", "fields": [{fields}]}}')
+    reader = compile_reader(schema, HEADER_BYTES, not_common, {"a", "b"})
+
+    with pytest.raises(NotCommon):
+        reader.read(b"\0\0\0\0\3\2x\x06y")
+    assert {"a": "x", "b": "yyy", "c": ""} == reader.read(b"\0\0\0\0\3\2x\x06yyy\0")
 
 
 @settings(deadline=None, max_examples=500)
