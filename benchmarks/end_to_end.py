@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.figures import write_json
 from benchmarks.machine import servers_of
-from benchmarks.process_use import Use, Watch
+from benchmarks.process_use import OTHERS, Use, Watch
 from tierline import bootstrap
 from tierline.kit.database import connect
 from tierline.kit.settings import Settings
@@ -148,20 +148,21 @@ class _Runner:
         return step
 
 
-HEADING = (
-    f"{'orders/s':>9}{'for':>7}{'tiers/s':>10}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'cores busy':>12}  "
-)
+_COLUMNS = {"orders/s": 9, "for": 7, "tiers/s": 10, "p50 ms": 9, "p95 ms": 9, "p99 ms": 9}
+_CORES = {"cores busy": 12, "by others": 11}
+HEADING = "".join(f"{title:>{width}}" for title, width in (_COLUMNS | _CORES).items())
 
 
 def _line(step: Step) -> str:
-    cores = f"{sum(use.cores for use in step.uses.values()):.2f}"
+    cores = f"{sum(use.cores for name, use in step.uses.items() if name != OTHERS):.2f}"
+    others = f"{step.uses[OTHERS].cores if OTHERS in step.uses else 0.0:.2f}"
     shown = f"{step.rate:>9,.0f}{step.seconds:>5,.0f} s"
     if step.report is None:
-        return f"{shown}{'':>37}{cores:>12}  not settled in time"
+        return f"{shown}{'':>37}{cores:>12}{others:>11}  not settled in time"
     latencies = (step.report.from_schedule[name] for name in ("p50", "p95", "p99"))
     written = "".join(f"{'-' if value is None else format(value, ',.0f'):>9}" for value in latencies)
     held = "held" if step.held else f"p99 over {LIMIT_MS / 1000:.0f} s"
-    return f"{shown}{step.report.reached_per_second:>10,.1f}{written}{cores:>12}  {held}"
+    return f"{shown}{step.report.reached_per_second:>10,.1f}{written}{cores:>12}{others:>11}  {held}"
 
 
 def print_table(report: Report) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import threading
 import time
@@ -13,6 +14,8 @@ from typing import Self
 import psutil
 
 EVERY_S = 1.0
+OTHERS = "other programs"
+"""What the machine did besides: the figures are worth less the more it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,9 @@ class Use:
 
 
 class Watch:
-    """Samples processes, by name, from ``begin`` to ``end``; each is taken together with its children.
+    """Samples processes, by name, from ``begin`` to ``end``.
 
+    Each is taken together with its children, but this process alone: what it started has names of its own.
     Memory is resident memory; of a process with children it is each one's share of what they have in common.
     """
 
@@ -43,13 +47,13 @@ class Watch:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._memory: dict[str, list[tuple[float, int]]] = {name: [] for name in pids}
-        self._begun: tuple[float, dict[str, float]] | None = None
+        self._begun: tuple[float, float, dict[str, float]] | None = None
         self.uses: dict[str, Use] = {}
 
     def begin(self) -> None:
         """Begin to watch; a second call changes nothing."""
         if self._begun is None:
-            self._begun = time.monotonic(), self._cpu()
+            self._begun = time.monotonic(), _machine_s(), self._cpu()
             self._thread.start()
 
     def end(self) -> None:
@@ -58,13 +62,15 @@ class Watch:
             return
         self._ended.set()
         self._thread.join()
-        begun, before = self._begun
+        begun, machine, before = self._begun
         self._sample(begun)
-        now, after = time.monotonic(), self._cpu()
+        past, busy, after = time.monotonic() - begun, _machine_s() - machine, self._cpu()
         self.uses = {
-            name: Use((after[name] - before[name]) / (now - begun), max(m for _, m in samples), samples)
+            name: Use((after[name] - before[name]) / past, max(m for _, m in samples), samples)
             for name, samples in self._memory.items()
         }
+        ours = sum(use.cores for use in self.uses.values())
+        self.uses[OTHERS] = Use(max(0.0, busy / past - ours), 0, ())
 
     def __enter__(self) -> Self:
         return self
@@ -85,14 +91,25 @@ class Watch:
         return {name: sum(map(_cpu_s, _family(process))) for name, process in self._processes.items()}
 
 
+def _machine_s() -> float:
+    """Seconds that all processors were busy, time that a host kept back included."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice
+
+
 def _family(process: psutil.Process) -> list[psutil.Process]:
-    return [process, *process.children(recursive=True)]
+    return [process] if _is_this(process) else [process, *process.children(recursive=True)]
+
+
+def _is_this(process: psutil.Process) -> bool:
+    return process.pid == os.getpid()
 
 
 def _cpu_s(process: psutil.Process) -> float:
     with suppress(psutil.NoSuchProcess):
         times = process.cpu_times()
-        return times.user + times.system + times.children_user + times.children_system
+        of_ended_children = 0.0 if _is_this(process) else times.children_user + times.children_system
+        return times.user + times.system + of_ended_children
     return 0.0
 
 
