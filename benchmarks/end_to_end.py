@@ -177,16 +177,18 @@ def print_table(report: Report) -> None:
             _print_uses(step)
     if report.soak:
         print(f"\nsoak\n{HEADING}\n{_line(report.soak)}")
-        _print_uses(report.soak)
+        _print_uses(report.soak, growth=True)
     print(*report.environment.values(), sep="\n")
 
 
-def _print_uses(step: Step) -> None:
-    print(f"\n{f'at {step.rate:,.0f} orders/s':<22}{'cores':>8}{'peak MB':>10}{'MB a million':>15}")
+def _print_uses(step: Step, *, growth: bool = False) -> None:
+    """``growth``: also what a million orders would add, which only a long run can tell."""
+    shown = f"at {step.rate:,.0f} orders/s"
+    print(f"\n{shown:<22}{'cores':>8}{'peak MB':>10}" + (f"{'MB a million':>15}" if growth else ""))
     for name, use in step.uses.items():
-        growth = growth_per_million(use, step.rate)
-        shown = "-" if growth is None else f"{growth / _MB:+,.1f}"
-        print(f"{name:<22}{use.cores:>8.2f}{use.peak / _MB:>10,.0f}{shown:>15}")
+        slope = growth_per_million(use, step.rate)
+        added = "" if not growth else f"{'-' if slope is None else format(slope / _MB, '+,.1f'):>15}"
+        print(f"{name:<22}{use.cores:>8.2f}{use.peak / _MB:>10,.0f}{added}")
 
 
 def growth_per_million(use: Use, rate: float) -> float | None:
