@@ -16,7 +16,9 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +31,10 @@ from tierline.kit.database import connect
 from tierline.kit.settings import Settings
 from tierline.local.stack import LocalStack
 from tierline.local.workers import WORKERS
+from tierline.verify.waiting import ProgressReader
 from tierline.workload.load import LoadPlan, LoadReport, run_load
 from tierline.workload.orders import CHANNELS
-from tierline.workload.running import RunFailed, settle
+from tierline.workload.running import RunFailed, settle, target_of
 
 QUICK = ("--rates", "50,100", "--seconds", "5", "--no-search")
 LIMIT_MS = 2_000
@@ -57,12 +60,16 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One run at one rate. ``report`` is None when its last outcome did not come in time."""
+    """One run at one rate. ``report`` is None when its last outcome did not come in time.
+
+    ``left``: how many records each consumer still had before it when the last order had been sent.
+    """
 
     rate: float
     seconds: float
     report: LoadReport | None
     uses: Mapping[str, Use]
+    left: Mapping[str, int]
 
     @property
     def p99_ms(self) -> float | None:
@@ -129,23 +136,37 @@ class _Runner:
     def run(self, rate: float, seconds: float) -> Step:
         self._runs += 1
         plan = LoadPlan(rate, seconds, CHANNELS, SEED, f"bench{self._runs}", self._settle_s)
+        left: dict[str, int] | None = None
         with Watch(self._pids) as watch:
 
             def progress(title: str, _done: int, _total: int) -> None:
                 if title == "orders published":
                     watch.begin()
 
-            def waiting(_left: int) -> None:
+            def waiting(_records: int) -> None:
+                nonlocal left
                 watch.end()
+                left = self._left() if left is None else left
 
             try:
                 report = run_load(self._settings, plan, progress, waiting)
             except RunFailed:
                 settle(self._settings, CATCH_UP_S, waiting)
                 report = None
-        step = Step(rate, seconds, report, watch.uses)
+        step = Step(rate, seconds, report, watch.uses, left or {})
         print(_line(step), flush=True)
         return step
+
+    def _left(self) -> dict[str, int]:
+        """Records before each consumer, upstream first."""
+        target = target_of(self._settings)
+        found: Counter[str] = Counter()
+        with connect(self._settings.database_url, "bench") as connection:
+            reader = ProgressReader(target.bootstrap_servers, target.topic_prefix, connection)
+            with closing(reader):
+                for part in reader.remaining():
+                    found[part.consumer] += part.records
+        return dict(found)
 
 
 _COLUMNS = {"orders/s": 9, "for": 7, "tiers/s": 10, "p50 ms": 9, "p95 ms": 9, "p99 ms": 9}
@@ -162,6 +183,9 @@ def _line(step: Step) -> str:
     latencies = (step.report.from_schedule[name] for name in ("p50", "p95", "p99"))
     written = "".join(f"{'-' if value is None else format(value, ',.0f'):>9}" for value in latencies)
     held = "held" if step.held else f"p99 over {LIMIT_MS / 1000:.0f} s"
+    if not step.held and step.left:
+        most = max(step.left, key=step.left.__getitem__)
+        held += f"; {step.left[most]:,} records before {most}"
     return f"{shown}{step.report.reached_per_second:>10,.1f}{written}{cores:>12}{others:>11}  {held}"
 
 
@@ -214,6 +238,7 @@ def _step_json(step: Step) -> dict[str, Any]:
         "seconds": step.seconds,
         "held": step.held,
         "load": step.report.as_json() if step.report else None,
+        "left": dict(step.left),
         "processes": {
             name: {
                 "cores": round(use.cores, 3),

@@ -15,7 +15,7 @@ def step(rate: float, p99_ms: float | None) -> Step:
     """A run at ``rate``; None: its last outcome did not come in time."""
     latencies = {"p50": 1.0, "p95": 1.0, "p99": p99_ms}
     report = LoadReport(1, 1, 1, rate, latencies, latencies) if p99_ms is not None else None
-    return Step(rate, 1, report, {})
+    return Step(rate, 1, report, {}, {})
 
 
 def found(holds: Callable[[float], bool], *first: float) -> list[Step]:
