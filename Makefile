@@ -71,4 +71,4 @@ lock: setup ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove the virtual environment and local data
-	rm -rf $(VENV) $(MUTANTS) mutants .tierline
+	rm -rf $(VENV) $(MUTANTS) .venv-quix mutants .tierline
