@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,15 @@ class HandTurned:
                     begun = begun if turns > before else now
                     ended, turns = (time.perf_counter(), time.process_time()), self._turns()
         return Spent(ended[0] - begun[0], ended[1] - begun[1], turns - before)
+
+    def outcomes(self) -> Counter[str]:
+        """How many records ended how so far."""
+        found: Counter[str] = Counter()
+        for family in self._metrics.records.collect():
+            for sample in family.samples:
+                if sample.name.endswith("_total"):
+                    found[sample.labels["outcome"]] += int(sample.value)
+        return found
 
     def _turns(self) -> int:
         """How many turns had records so far."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 
 from benchmarks.by_hand import HandTurned, Spent
 from benchmarks.sample_commands import OrderIntents, invoice_samples, openings
 from schemas.avsc import COMMANDS_SUBJECT
 from schemas.topics import COMMANDS, EVENTS, ORDERS
+from streams.importer import Importer
 from streams.normalizing.normalize import TYPE, Normalizer
+from streams.normalizing.resolve import Resolved
+from streams.reading.intent import Intent
 from tierline import bootstrap
 from tierline.domain.commands import Command
 from tierline.kit.broker import send_all
@@ -27,8 +32,6 @@ SEND_S = 60.0
 AT_ONCE = 10_000
 
 _REACHED = "SELECT coalesce(sum(next_offset), 0)::bigint FROM oms.lease WHERE (consumer, topic) = (%s, %s)"
-
-Decide = Callable[[int], Spent]
 
 
 class DecidedOrders:
@@ -46,48 +49,67 @@ class DecidedOrders:
         self._connection = connection
         self._start_ms = int(time.time() * 1000) if start_ms is None else start_ms
         self._samples = invoice_samples(accounts, catalog)
-        self._log = ConfluentLog(settings.kafka)
-        self._producer = bootstrap.producer(settings, "tierline-bench")
         self.intents = OrderIntents(self._samples, catalog, self._start_ms)
 
     @contextmanager
-    def decider(self) -> Iterator[Decide]:
-        """One worker of the name orders; what it gives sends so many orders and decides them."""
-        normalizer = _normalizer(self._settings, self._connection)
-        with HandTurned(WORKER, ORDERS, self._settings) as worker:
-
-            def decide(orders: int) -> Spent:
-                commands = (normalizer.command(*found) for found in self.intents.take(orders))
-                return self._work_off(
-                    worker,
-                    (
-                        Message(COMMANDS.name, made.key, made.value, made.partition, ((TYPE, made.type),))
-                        for made in commands
-                    ),
-                )
-
-            yield decide
-
-    def open_accounts(self) -> None:
-        """Open every subscription."""
+    def decider(self) -> Iterator[Decider]:
+        """One worker of the name orders."""
         with (
             bootstrap.importer(self._settings) as importer,
             HandTurned(WORKER, ORDERS, self._settings) as worker,
         ):
             opened = openings(self._samples, self._start_ms)
-            self._work_off(worker, _messages(opened, importer.encode, self._settings.kafka.partitions))
+            yield Decider(self._settings, self._connection, worker, importer, opened, self.intents)
 
-    def _work_off(self, worker: HandTurned, messages: Iterable[Message]) -> Spent:
-        spent, rest = Spent(0, 0, 0), iter(messages)
+
+class Decider:
+    """Sends commands and turns the worker until all of them are decided."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        worker: HandTurned,
+        importer: Importer,
+        opened: Iterable[Command],
+        intents: OrderIntents,
+    ) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._worker = worker
+        self._importer = importer
+        self._openings = opened
+        self._intents = intents
+        self._normalizer = _normalizer(settings, connection)
+
+    def open_accounts(self) -> Spent:
+        """Open every subscription."""
+        encode, partitions = self._importer.encode, self._settings.kafka.partitions
+        return self._work_off(_message(command, encode, partitions) for command in self._openings)
+
+    def decide(self, orders: int) -> Spent:
+        """Decide ``orders`` more."""
+        return self._work_off(self._order(*found) for found in self._intents.take(orders))
+
+    def outcomes(self) -> Counter[str]:
+        """How many commands ended how so far."""
+        return self._worker.outcomes()
+
+    def _order(self, intent: Intent, found: Resolved) -> Message:
+        made = self._normalizer.command(intent, found)
+        return Message(COMMANDS.name, made.key, made.value, made.partition, ((TYPE, made.type),))
+
+    def _work_off(self, messages: Iterable[Message]) -> Spent:
+        spent, rest, log = Spent(0, 0, 0), iter(messages), ConfluentLog(self._settings.kafka)
         while batch := list(islice(rest, AT_ONCE)):
-            send_all(self._producer, batch, SEND_S)
-            end = _length(self._log, COMMANDS.name, self._settings)
-            spent += worker.until(lambda end=end: self._reached() >= end)  # type: ignore[misc] # a lambda
+            send_all(self._importer.producer, batch, SEND_S)
+            end = _length(log, COMMANDS.name, self._settings)
+            spent += self._worker.until(partial(self._has_reached, end))
         return spent
 
-    def _reached(self) -> int:
+    def _has_reached(self, end: int) -> bool:
         row = self._connection.execute(_REACHED, (ORDERS, COMMANDS.name)).fetchone()
-        return int(row[0]) if row else 0
+        return row is not None and int(row[0]) >= end
 
 
 def published_events(settings: Settings) -> int:
@@ -100,14 +122,11 @@ def _length(log: ConfluentLog, topic: str, settings: Settings) -> int:
     return sum(end - first for first, end in ranges)
 
 
-def _messages(
-    commands: Iterable[Command], encode: Callable[[Command], bytes], partitions: int
-) -> Iterable[Message]:
-    for command in commands:
-        account = command.account_id
-        place = partition_of(account, partitions)
-        headers = (("type", command.type.encode()),)
-        yield Message(COMMANDS.name, account.encode(), encode(command), place, headers)
+def _message(command: Command, encode: Callable[[Command], bytes], partitions: int) -> Message:
+    account = command.account_id
+    headers = (("type", command.type.encode()),)
+    place = partition_of(account, partitions)
+    return Message(COMMANDS.name, account.encode(), encode(command), place, headers)
 
 
 def _normalizer(settings: Settings, connection: Connection) -> Normalizer:

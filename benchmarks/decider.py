@@ -13,44 +13,26 @@ with 3 % duplicates and 4 % that no rule lets pass.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import statistics
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from benchmarks.by_hand import rare_collection
+from benchmarks.decided_orders import DecidedOrders
 from benchmarks.machine import own_stack, servers_of
-from benchmarks.sample_commands import OrderIntents, invoice_samples, openings
-from schemas.avsc import COMMANDS_SUBJECT
-from schemas.topics import COMMANDS, ORDERS
-from streams.normalizing.normalize import TYPE, Normalizer
-from streams.normalizing.resolve import Resolved
-from streams.reading.intent import Intent
 from tierline import bootstrap
-from tierline.domain.commands import Command
-from tierline.kit.broker import send_all
-from tierline.kit.confluent_broker import ConfluentLog
 from tierline.kit.database import Connection
-from tierline.kit.garbage import collect_rarely
-from tierline.kit.health import Health
-from tierline.kit.leased_worker import LeasedWorker
-from tierline.kit.partitioner import partition_of
-from tierline.kit.records import Message
 from tierline.kit.settings import Settings
-from tierline.kit.telemetry import Metrics, configure_logging
-from tierline.kit.version import APP_VERSION
+from tierline.kit.telemetry import configure_logging
 
 QUICK = ("--rounds", "2", "--orders", "500", "--accounts", "300")
 WORKER = "orders"
-SEND_S = 60.0
-STANDSTILL_S = 60.0
 LEAST_ACCEPTED, LEAST_EVENTS = 0.9, 4.0
 
 _SAME_SHAPE = """
@@ -127,105 +109,36 @@ class Report:
         return sum(one.events for one in self.rounds) / sum(one.orders for one in self.rounds)
 
 
-class Decider:
-    """The worker that ``tierline run orders`` runs, turned by hand so that it can be timed."""
-
-    def __init__(self, settings: Settings, connection: Connection, resources: ExitStack) -> None:
-        self._metrics = Metrics()
-        worker = bootstrap.BUILDERS[WORKER](settings, self._metrics, Health(), resources)
-        assert isinstance(worker, LeasedWorker)
-        self._worker = worker
-        self._partitions = settings.kafka.partitions
-        self._log = ConfluentLog(settings.kafka)
-        self._watch = connection
-        worker.join()
-        resources.callback(worker.leave)
-
-    def work_off(self) -> tuple[float, float, Counter[str]]:
-        """Until the topic is read: seconds of wall clock, of CPU, and how many orders ended how."""
-        end = sum(self._log.log_range(COMMANDS.name, p)[1] for p in range(self._partitions))
-        before = done = self._outcomes()
-        begun = ended = now = time.perf_counter(), time.process_time()
-        while self._reached() < end:
-            if now[0] - ended[0] > STANDSTILL_S:
-                raise RuntimeError(f"the decider stands still at {self._reached()} of {end} records")
-            working = True
-            while working:
-                now = time.perf_counter(), time.process_time()
-                self._worker.turn()
-                outcomes = self._outcomes()
-                working = outcomes != done
-                if working:
-                    begun = begun if done != before else now
-                    ended, done = (time.perf_counter(), time.process_time()), outcomes
-        return ended[0] - begun[0], ended[1] - begun[1], done - before
-
-    def _reached(self) -> int:
-        rows = self._watch.execute(
-            "SELECT coalesce(sum(next_offset), 0)::bigint FROM oms.lease WHERE consumer = %s", (ORDERS,)
-        )
-        return int(rows.fetchone()[0])  # type: ignore[index] # one row
-
-    def _outcomes(self) -> Counter[str]:
-        found: Counter[str] = Counter()
-        for family in self._metrics.records.collect():
-            for sample in family.samples:
-                if sample.name.endswith("_total"):
-                    found[sample.labels["outcome"]] += int(sample.value)
-        return found
-
-
 def measure(settings: Settings, sizes: Sizes) -> Report:
     """Measure on the servers that ``settings`` name; their database and topics hold nothing yet.
 
     Raises AssertionError when too few orders are accepted for the figures to answer the question.
     """
-    settings = settings.model_copy(update={"log_level": "warning"})
-    configure_logging(settings, WORKER)
     bootstrap.prepare(settings)
-    with _rare_collection():
+    with rare_collection():
         report = _measured(settings, sizes)
     assert report.accepted >= LEAST_ACCEPTED, f"only {report.accepted:.0%} were accepted"
     assert report.events_per_order >= LEAST_EVENTS, f"only {report.events_per_order:.1f} events an order"
     return report
 
 
-@contextmanager
-def _rare_collection() -> Iterator[None]:
-    """The garbage collector as a worker has it, and afterwards as it was, with nothing left behind."""
-    before = gc.get_threshold()
-    collect_rarely()
-    yield
-    gc.unfreeze()
-    gc.set_threshold(*before)
-    gc.collect()
-
-
 def _measured(settings: Settings, sizes: Sizes) -> Report:
-    catalog = bootstrap.catalog(settings)
-    now_ms = int(time.time() * 1000)
-    samples = invoice_samples(sizes.accounts, catalog)
-    intents = OrderIntents(samples, catalog, now_ms)
-    with ExitStack() as resources:
-        url = settings.database_url.get_secret_value()
-        connection = resources.enter_context(psycopg.connect(url, autocommit=True))
+    url = settings.database_url.get_secret_value()
+    with psycopg.connect(url, autocommit=True) as connection:
         environment = _environment(settings, connection)
-        importer = resources.enter_context(bootstrap.importer(settings))
-        decider = Decider(settings, connection, resources)
-        normalizer = _normalizer(settings, connection)
-        partitions = settings.kafka.partitions
-        opened = [_message(command, importer.encode, partitions) for command in openings(samples, now_ms)]
-        send_all(importer.producer, opened, SEND_S)
-        decider.work_off()
-        connection.execute(_SAME_SHAPE)
-        _copy_new_rows(connection)
         rounds = []
-        for _ in range(sizes.rounds):
-            orders = [_order_message(normalizer, *found) for found in intents.take(sizes.orders)]
-            send_all(importer.producer, orders, SEND_S)
-            wall_s, cpu_s, outcomes = decider.work_off()
-            events, copy_s = _copy_new_rows(connection)
-            rounds.append(Round(outcomes.total(), events, outcomes["completed"], wall_s, cpu_s, copy_s))
+        with DecidedOrders(settings, connection, sizes.accounts).decider() as decider:
+            decider.open_accounts()
+            connection.execute(_SAME_SHAPE)
+            _copy_new_rows(connection)
+            for _ in range(sizes.rounds):
+                before = decider.outcomes()
+                spent = decider.decide(sizes.orders)
+                ended = decider.outcomes() - before
+                events, copy_s = _copy_new_rows(connection)
+                rounds.append(
+                    Round(ended.total(), events, ended["completed"], spent.wall_s, spent.cpu_s, copy_s)
+                )
     return Report(sizes, environment, rounds)
 
 
@@ -238,30 +151,6 @@ def _copy_new_rows(connection: Connection) -> tuple[int, float]:
         with cursor.copy(_COPY_IN) as copy:
             copy.write(rows)
         return cursor.rowcount, time.perf_counter() - begun
-
-
-def _normalizer(settings: Settings, connection: Connection) -> Normalizer:
-    found = connection.execute("SELECT max(id) FROM oms.schema WHERE subject = %s", (COMMANDS_SUBJECT,))
-    return Normalizer(
-        int(found.fetchone()[0]),  # type: ignore[index] # one row
-        tenant_id=settings.tenant_id,
-        livemode=settings.livemode,
-        app_version=APP_VERSION,
-        partitions=settings.kafka.partitions,
-        decide_within_ms=settings.marketplace.decide_within_ms,
-    )
-
-
-def _message(command: Command, encode: Callable[[Command], bytes], partitions: int) -> Message:
-    account = command.account_id
-    headers = (("type", command.type.encode()),)
-    place = partition_of(account, partitions)
-    return Message(COMMANDS.name, account.encode(), encode(command), place, headers)
-
-
-def _order_message(normalizer: Normalizer, intent: Intent, found: Resolved) -> Message:
-    framed = normalizer.command(intent, found)
-    return Message(COMMANDS.name, framed.key, framed.value, framed.partition, ((TYPE, framed.type),))
 
 
 def _environment(settings: Settings, connection: Connection) -> dict[str, str]:
@@ -321,6 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(arguments)
     with own_stack() as settings:
+        configure_logging(settings.model_copy(update={"log_level": "warning"}), WORKER)
         report = measure(settings, Sizes(options.rounds, options.orders, options.accounts))
     print_table(report)
     if options.json:

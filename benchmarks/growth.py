@@ -87,7 +87,8 @@ def measure(
     bootstrap.prepare(settings)
     with watching(settings) as connection, rare_collection():
         source = _source(settings, connection, accounts, sizes)
-        source.open_accounts()
+        with source.decider() as decider:
+            decider.open_accounts()
         _catch_up(settings, connection)
         places = []
         for events in sizes.events:
@@ -105,9 +106,9 @@ def _source(settings: Settings, connection: Connection, accounts: int, sizes: Si
 
 
 def _grow(settings: Settings, source: DecidedOrders, events: int) -> None:
-    with source.decider() as decide:
+    with source.decider() as decider:
         while (missing := events - published_events(settings)) > 0:
-            decide(min(AT_ONCE, missing // EVENTS_PER_ORDER + 1))
+            decider.decide(min(AT_ONCE, missing // EVENTS_PER_ORDER + 1))
 
 
 def _catch_up(settings: Settings, connection: Connection) -> Spent:
@@ -127,8 +128,8 @@ def _place(
 ) -> Place:
     stored = published_events(settings)
     size = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-    with source.decider() as decide:
-        deciding = decide(sizes.orders)
+    with source.decider() as decider:
+        deciding = decider.decide(sizes.orders)
     more = published_events(settings) - stored
     projecting = _catch_up(settings, connection)
     with WorkerGroup(WORKERS, logs, environment):

@@ -87,9 +87,9 @@ def measure(settings: Settings, sizes: Sizes) -> Report:
     bootstrap.prepare(settings)
     with watching(settings) as connection, rare_collection():
         source = DecidedOrders(settings, connection, sizes.accounts)
-        source.open_accounts()
-        with source.decider() as decide:
-            decide(sizes.orders)
+        with source.decider() as decider:
+            decider.open_accounts()
+            decider.decide(sizes.orders)
         events = published_events(settings)
         rounds = [catch_up(settings, connection, events) for _ in range(sizes.rounds)]
         return Report(sizes, _environment(settings, connection), rounds)
