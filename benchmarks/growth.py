@@ -8,7 +8,7 @@ measures how fast one decider works off ``--orders`` more, how fast one projecto
 with all workers running, how long orders of every channel take until their tier can be read, at ``--rate`` a
 second.
 
-A million accounts and ten million events are the long form: about two hours.
+A million accounts and ten million events are the long form: many hours on two cores.
 """
 
 from __future__ import annotations
