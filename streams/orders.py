@@ -1,9 +1,9 @@
 """The decider: one writer per partition that turns commands into events.
 
-A turn reads commands of all partitions that this process holds, loads what they are about, decides them one
-after another, and writes events, claims, account context, snapshots and leases in one PostgreSQL transaction
-(docs/decisions/0002-one-transaction-per-turn.md). After the commit it publishes the very bytes it stored.
-Memory (folded streams, positions, chain) changes only after the commit.
+A turn reads commands of all partitions that this process holds, loads what they are about, and decides them
+one after another with no transaction open. It writes events, claims, account context, snapshots and leases in
+one PostgreSQL transaction (docs/decisions/0002-one-transaction-per-turn.md). After the commit it publishes
+the very bytes it stored. Memory (folded streams, positions, chain) changes only after the commit.
 """
 
 from __future__ import annotations
@@ -108,12 +108,15 @@ class Orders:
     ) -> Mapping[int, Progress]:
         """Decide the records of ``batch`` and write everything that follows from it."""
         read = [self._reader.read(record) for records in batch.values() for record in records]
+        loaded = self._store.load(
+            connection, [asked.command for asked in read if isinstance(asked, Asked)], self._cache.get
+        )
+        # To decide may take longer than a transaction may wait; leases and unique keys guard what is written.
+        connection.commit()
         turn = Turn(
             self._rules,
             self._recorder,
-            self._store.load(
-                connection, [asked.command for asked in read if isinstance(asked, Asked)], self._cache.get
-            ),
+            loaded,
             {p: Head(p, leases[p].next_position, leases[p].chain_hash) for p in batch},
             self._ports.clock.now_ms(),
         )

@@ -30,7 +30,7 @@ Cached = Callable[[str], Stream | None]
 
 
 class DecisionStore(Protocol):
-    """Reads and writes in the open transaction of a turn; nothing is durable before its commit."""
+    """Reads before a turn and writes in its transaction; nothing is durable before its commit."""
 
     def load(self, connection: Connection, commands: Collection[Command], cached: Cached) -> Loaded:
         """What the store has about ``commands``."""
