@@ -20,6 +20,7 @@ TABLED = (
     "tests/faults/test_rolling_restart.py",
     "tests/faults/test_frozen_workers.py",
     "tests/faults/test_crash_points.py",
+    "tests/faults/test_database_faults.py",
 )
 
 
