@@ -5,30 +5,28 @@ All tests run on one stack; every test has a database and topics of its own and 
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import psycopg
 import pytest
 
+from schemas.topics import NORMALIZER
+from tests.support.freezing import frozen, owners
 from tests.support.hold_policies import hold_policy
 from tests.support.late_accounts import LateAccounts
 from tests.support.pipeline import quickly_rebalancing, running_workers
-from tests.support.stack import environment_of
 from tests.support.waiting import wait_for
+from tests.support.worker_health import held_by, wait_for_partitions
 from tierline.kit.crash_points import CRASH_POINTS
 from tierline.kit.settings import Settings
-from tierline.local.workers import Worker, WorkerGroup
+from tierline.local.workers import WORKERS, Worker, WorkerGroup
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 
 WAIT_MS = 150
+TWO_NORMALIZERS = (*WORKERS, "normalizer")
 GUARDING = (
     "after_read",
     "after_produce",
@@ -48,20 +46,15 @@ RELEASING = (
 )
 
 
-def _has_partitions(worker: Worker) -> bool:
-    """Whether it took partitions and has not given them up since, as its log tells."""
-    events = [json.loads(line) for line in worker.log.read_text().splitlines() if line.startswith("{")]
-    moves = [e for e in events if e["event"] in ("partitions_opened", "partitions_given_up")]
-    return bool(moves) and moves[-1]["event"] == "partitions_opened" and moves[-1]["partitions"] > 0
-
-
 @contextmanager
-def late(settings: Settings, logs: Path) -> Iterator[tuple[LateAccounts, WorkerGroup]]:
+def late(
+    settings: Settings, logs: Path, kinds: Sequence[str] = WORKERS
+) -> Iterator[tuple[LateAccounts, WorkerGroup]]:
     """A pipeline that holds after a moment."""
     settings = quickly_rebalancing(settings).model_copy(
         update={"unknown_account_wait_ms": WAIT_MS, "hold_policy": hold_policy(logs)}
     )
-    with running_workers(settings, logs) as workers:
+    with running_workers(settings, logs, kinds) as workers:
         yield LateAccounts(settings), workers
 
 
@@ -118,51 +111,34 @@ def test_killed_between_any_two_steps_of_hold_and_release(settings: Settings, tm
 
 def test_a_worker_that_was_frozen_changes_nothing_when_it_wakes(settings: Settings, tmp_path: Path) -> None:
     """Stopped past its session five times, while orders wait and while they are released by its successor."""
-    with (
-        late(settings, tmp_path) as (orders, workers),
-        WorkerGroup(("normalizer",), _folder(tmp_path / "second"), environment_of(orders.settings)) as others,
-    ):
-        pair: Sequence[Worker] = (workers["normalizer"], others["normalizer"])
+    with late(settings, tmp_path, TWO_NORMALIZERS) as (orders, workers):
+        pair = [worker for worker in workers if worker.kind == "normalizer"]
         for turn in range(5):
             name = f"frozen{turn}"
-            frozen = pair[turn % 2]
-            wait_for(partial(_has_partitions, frozen), "the one to freeze to have partitions", 60)
+            victim = pair[turn % 2]
+            wait_for_partitions(victim)
             orders.publish(name, 20)
             wait_for(lambda: orders.held > 0, "something is held", 60)
-            pid = frozen.pid
-            assert pid is not None
-            owners = _owners(orders)
-            _signal(pid, signal.SIGSTOP)
-            try:
+            with frozen(orders.settings, victim, NORMALIZER, held_by(victim)):
                 orders.open(name, 20)
                 wait_for(lambda: orders.held == 0, "the other one to take over and release", 120)
-                wait_for(lambda before=owners: before != _owners(orders), "the freeze to cost partitions", 60)  # type: ignore[misc] # bound on purpose
-            finally:
-                _signal(pid, signal.SIGCONT)
         orders.settled()
 
 
 def test_a_rebalance_storm_while_a_thousand_keys_are_held(settings: Settings, tmp_path: Path) -> None:
-    """A second normalizer joins and leaves again and again; then the accounts come, all at once."""
-    with late(settings, tmp_path) as (orders, _):
+    """A second normalizer leaves and joins again and again; then the accounts come, all at once."""
+    with late(settings, tmp_path, TWO_NORMALIZERS) as (orders, workers):
         orders.publish("storm", 1_000)
         wait_for(lambda: orders.held == 1_000, "a thousand held records", 120)
-        epochs = [_owners(orders)]
-        with WorkerGroup(
-            ("normalizer",), _folder(tmp_path / "second"), environment_of(orders.settings)
-        ) as others:
-            for _ in range(5):
-                wait_for(
-                    partial(_has_partitions, others["normalizer"]), "the second one to have partitions", 60
-                )
-                epochs.append(_owners(orders))
-                others["normalizer"].stop()
-                wait_for(lambda: _owners(orders) != epochs[-1], "the first one to have all again", 60)
-                epochs.append(_owners(orders))
-                others["normalizer"].start()
-            orders.open("storm", 1_000)
-            orders.settled()
-        assert 11 == len(epochs)
+        second = workers["normalizer-2"]
+        for _ in range(5):
+            wait_for_partitions(second)
+            shared = owners(orders.settings, NORMALIZER)
+            second.stop()
+            wait_for(partial(_has_changed, orders, shared), "the first one to have all again", 60)
+            second.start()
+        orders.open("storm", 1_000)
+        orders.settled()
 
 
 def test_references_that_come_at_the_very_moment_of_the_hold(settings: Settings, tmp_path: Path) -> None:
@@ -176,18 +152,5 @@ def test_references_that_come_at_the_very_moment_of_the_hold(settings: Settings,
         assert orders.told_to_wait, "nothing was held: the run does not count"
 
 
-def _owners(orders: LateAccounts) -> Counter[str]:
-    with psycopg.connect(orders.settings.database_url.get_secret_value()) as connection:
-        rows = connection.execute(
-            "SELECT owner::text FROM oms.lease WHERE consumer = 'tierline-normalizer'"
-        ).fetchall()
-    return Counter(owner for (owner,) in rows)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    os.kill(pid, number)
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+def _has_changed(orders: LateAccounts, before: dict[tuple[str, int], str]) -> bool:
+    return owners(orders.settings, NORMALIZER) != before

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,10 @@ import pytest
 
 from streams.normalizer import NormalizerWorker
 from tests.support.normalizer_bench import NormalizerBench
+from tests.support.pipeline import running_workers
 from tests.support.stack import environment_of
 from tests.support.waiting import wait_for
-from tests.support.worker_health import health, listening
-from tierline import bootstrap
+from tests.support.worker_health import health, held_by, listening
 from tierline.kit.clock import FakeClock
 from tierline.kit.health import LOOP_MS, Health
 from tierline.kit.health_server import HealthServer
@@ -28,17 +26,6 @@ from tierline.local.workers import WORKERS, Worker, WorkerGroup
 pytestmark = pytest.mark.stack
 
 
-@contextmanager
-def running(settings: Settings, logs: Path, *names: str) -> Iterator[list[Worker]]:
-    """One process for each name; a name may come more than once."""
-    bootstrap.prepare(settings)
-    with ExitStack() as groups:
-        yield [
-            groups.enter_context(WorkerGroup((name,), logs / str(number), environment_of(settings)))[name]
-            for number, name in enumerate(names)
-        ]
-
-
 def is_ready(worker: Worker) -> bool:
     return bool(health(worker).get("ready"))
 
@@ -47,7 +34,7 @@ def test_every_worker_is_ready_and_listens_on_its_health_port_alone(
     settings: Settings, tmp_path: Path
 ) -> None:
     """One port on loopback each; Faust's own web server stays closed."""
-    with running(settings, tmp_path, *WORKERS) as workers:
+    with running_workers(settings, tmp_path) as workers:
         for worker in workers:
             wait_for(lambda w=worker: is_ready(w), f"{worker.name} to be ready", 60)  # type: ignore[misc]
             told = health(worker)
@@ -55,18 +42,18 @@ def test_every_worker_is_ready_and_listens_on_its_health_port_alone(
             assert {"Kafka": "answers", "PostgreSQL": "answers"} == told["servers"]
             assert all(told["steps"].values())
 
-        assert [["127.0.0.1"]] * len(workers) == [[host for host, _ in listening(w)] for w in workers]
+        assert [["127.0.0.1"]] * len(WORKERS) == [[host for host, _ in listening(w)] for w in workers]
 
 
 def test_a_worker_to_which_the_group_has_nothing_to_give_is_ready(settings: Settings, tmp_path: Path) -> None:
     """Spare workers stand by; a probe that killed them would kill them for ever."""
     kafka = settings.kafka.model_copy(update={"partitions": 1})
     names = ("orders", "orders", "normalizer", "normalizer", "normalizer")
-    with running(settings.model_copy(update={"kafka": kafka}), tmp_path, *names) as workers:
-        for number, worker in enumerate(workers):
-            wait_for(lambda w=worker: is_ready(w), f"{worker.name} {number} to be ready", 60)  # type: ignore[misc]
+    with running_workers(settings.model_copy(update={"kafka": kafka}), tmp_path, names) as workers:
+        for worker in workers:
+            wait_for(lambda w=worker: is_ready(w), f"{worker.name} to be ready", 60)  # type: ignore[misc]
         wait_for(
-            lambda: [0, 1] == sorted(len(health(w)["partitions"]) for w in workers[:2]),
+            lambda: [0, 1] == sorted(len(held_by(workers[name])) for name in ("orders", "orders-2")),
             "one of the orders workers to have the partition",
         )
 
