@@ -188,7 +188,7 @@ def test_a_channel_takes_one_file_one_row_and_one_folder(copy_with_kiosk: Path) 
     )
 
     assert 0 == done.returncode, done.stdout
-    assert re.search(r"^2\d passed", done.stdout.splitlines()[-1])
+    assert re.search(r"\b2\d passed", done.stdout.splitlines()[-1])
 
 
 def test_an_added_channel_has_topics_and_can_be_validated(copy_with_kiosk: Path) -> None:
