@@ -13,18 +13,16 @@ with 3 % duplicates and 4 % that no rule lets pass.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
 from benchmarks.by_hand import rare_collection
 from benchmarks.decided_orders import DecidedOrders
+from benchmarks.figures import Figures, print_spread, spread, write_json
 from benchmarks.machine import own_stack, servers_of
 from tierline import bootstrap
 from tierline.kit.database import Connection
@@ -70,7 +68,7 @@ class Round:
     copy_s: float
 
     @property
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> Figures:
         """The figures of a round by name."""
         return {
             "orders_per_s": self.orders / self.wall_s,
@@ -88,15 +86,6 @@ class Report:
     sizes: Sizes
     environment: dict[str, str]
     rounds: list[Round]
-
-    @property
-    def spread(self) -> dict[str, dict[str, float]]:
-        """Median, lowest and highest round of every figure."""
-        columns = {name: [one.figures[name] for one in self.rounds] for name in self.rounds[0].figures}
-        return {
-            name: {"median": statistics.median(found), "lowest": min(found), "highest": max(found)}
-            for name, found in columns.items()
-        }
 
     @property
     def accepted(self) -> float:
@@ -175,10 +164,7 @@ TITLES = {
 
 def print_table(report: Report) -> None:
     """One row per figure: the median of the rounds, the lowest and the highest."""
-    print(f"{'one decider':<22}{'median':>10}{'lowest':>10}{'highest':>10}")
-    for name, spread in report.spread.items():
-        title, form = TITLES[name]
-        print(f"{title:<22}" + "".join(f"{spread[column]:>10{form}}" for column in spread))
+    print_spread("one decider", [one.figures for one in report.rounds], TITLES)
     sizes = report.sizes
     print(
         f"\n{sizes.rounds} rounds of {sizes.orders:,} orders, {sizes.accounts:,} accounts;"
@@ -187,17 +173,16 @@ def print_table(report: Report) -> None:
     print(*report.environment.values(), sep="\n")
 
 
-def write_json(report: Report, file: Path) -> None:
+def as_json(report: Report) -> dict[str, object]:
     """The report with every round, for programs."""
-    content: dict[str, Any] = {
+    return {
         "sizes": asdict(report.sizes),
         "environment": report.environment,
         "accepted": report.accepted,
         "events_per_order": report.events_per_order,
-        "figures": report.spread,
-        "rounds": [asdict(one) | one.figures for one in report.rounds],
+        "figures": spread([one.figures for one in report.rounds]),
+        "rounds": [asdict(one) | dict(one.figures) for one in report.rounds],
     }
-    file.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -214,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         report = measure(settings, Sizes(options.rounds, options.orders, options.accounts))
     print_table(report)
     if options.json:
-        write_json(report, options.json)
+        write_json(options.json, as_json(report))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.decider import TITLES, Sizes, measure, print_table, write_json
+from benchmarks.decider import TITLES, Sizes, as_json, measure, print_table
+from benchmarks.figures import write_json
 from tierline.kit.database import connect
 from tierline.kit.settings import Settings
 
@@ -21,7 +22,7 @@ def test_every_round_decides_its_orders_and_copies_its_rows(
     """Tiny sizes: the copied table ends as the event store did, and all figures are told."""
     thresholds = gc.get_threshold()
     report = measure(settings, Sizes(rounds=2, orders=60, accounts=30))
-    write_json(report, tmp_path / "figures.json")
+    write_json(tmp_path / "figures.json", as_json(report))
     print_table(report)
 
     assert [60, 60] == [one.orders for one in report.rounds]
