@@ -17,6 +17,7 @@ from schemas.topics import CHANNELS, NORMALIZER, ORDERS, PAYMENTS, PROJECTOR, re
 from streams.reading.refusal import Code
 from tests.support.database_faults import DatabaseFaults, SmallDisk
 from tests.support.pipeline import (
+    CONSUMERS,
     InFlight,
     Traffic,
     opened_samples,
@@ -31,12 +32,7 @@ from tierline.kit.settings import Settings
 from tierline.local.workers import WORKERS, WorkerGroup
 from tierline.verify.reading import TopicReader
 
-VICTIMS = {
-    NORMALIZER: "normalizer",
-    ORDERS: "orders",
-    PAYMENTS: "payments",
-    PROJECTOR: "projector",
-}
+VICTIMS = {CONSUMERS[kind]: kind for kind in ("normalizer", "orders", "payments", "projector")}
 GATEWAY = "sandbox-gateway"
 RATE = 60
 REFUSED = {"40001": "SerializationFailure", "57014": "QueryCanceled"}
