@@ -99,13 +99,18 @@ class ProgressReader:
                 yield Remaining("the store", EVENTS.name, partition, positions - reached)
 
     def _highest_position(self, partition: int, low: int, high: int) -> int:
-        """The highest position among the last records: repeats may follow it."""
+        """The highest position among the last records: repeats may follow it. -1 where it cannot be told."""
         known = self._highest.get(partition)
-        if known is None or known[0] != high:
-            known = self._highest[partition] = (high, self._read_highest(partition, low, high))
-        return known[1]
+        if known is not None and known[0] == high:
+            return known[1]
+        highest = self._read_highest(partition, low, high)
+        if highest is None:
+            return -1
+        self._highest[partition] = (high, highest)
+        return highest
 
-    def _read_highest(self, partition: int, low: int, high: int) -> int:
+    def _read_highest(self, partition: int, low: int, high: int) -> int | None:
+        """None when the broker did not give the records: it may at the next look."""
         start = max(low, high - LOOKED_BACK)
         highest, offset = -1, start - 1
         if start < high:
@@ -113,7 +118,7 @@ class ProgressReader:
         while offset < high - 1:
             message = self._consumer.poll(READ_S)
             if message is None or message.error() is not None:
-                return -1
+                return None
             offset = message.offset() or 0
             highest = max(highest, _position(message))
         return highest
