@@ -12,14 +12,14 @@ SchemaError
     ├── TopicReplaced
     ├── NotPrepared
     └── PartitionCountChanged
-RegistryUnavailable      a ``tierline.kit.errors.Unavailable``: pause and wait, never an effect on records
+RegistryUnavailable      a ``tierline.kit.errors.NotForAll``: pause and wait, never an effect on records
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from tierline.kit.errors import Unavailable
+from tierline.kit.errors import NotForAll
 
 
 class SchemaError(Exception):
@@ -117,5 +117,8 @@ class PartitionCountChanged(StartRefused):
     """The configured partition count is not the one the event store was written with."""
 
 
-class RegistryUnavailable(Unavailable):
-    """The schema registry is away or answers nonsense: wait with backoff; no record is to blame."""
+class RegistryUnavailable(NotForAll):
+    """The schema registry is away or answers nonsense: wait with backoff; no record is to blame.
+
+    Records under ids that are known need it not.
+    """

@@ -1,6 +1,7 @@
 """What can go wrong around a worker, as three verbs.
 
     Unavailable        something that is needed is away: wait with backoff and try the same records again
+    NotForAll          only some records need it: an Unavailable for their partitions alone
     PositionOutsideLog the place to continue is not in the topic any more: stop, an operator decides
     DeliveryFailed     the broker did not take a record in time: an Unavailable
 
@@ -12,6 +13,10 @@ from __future__ import annotations
 
 class Unavailable(Exception):
     """A server that the work needs is away. Never an effect on records: pause, wait, try again."""
+
+
+class NotForAll(Unavailable):
+    """What is away is needed by some records only: their partitions wait, all others go on."""
 
 
 class DeliveryFailed(Unavailable):

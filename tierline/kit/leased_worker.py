@@ -3,7 +3,8 @@
 A turn takes what was read, of all partitions that this process holds, lets the handler work on it, moves the
 leases and commits: one PostgreSQL transaction per turn. Then the handler may tell the world. When anything
 is away, partitions stand still and the same records are read again from the lease: an outage never counts
-against a record. A bug stops the partition whose records it met, and only that one.
+against a record. A bug stops the partition whose records it met, and only that one; so does what is away and
+needed by some records only.
 
 The connection begins its transaction with its first statement, so a handler that waits for somebody else
 before it writes holds no transaction while it waits.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,7 +28,7 @@ from tierline.kit.clock import Clock, SystemClock
 from tierline.kit.continuity import Continuity
 from tierline.kit.crash_points import reached
 from tierline.kit.database import Connection, is_outage
-from tierline.kit.errors import PositionOutsideLog, Unavailable
+from tierline.kit.errors import NotForAll, PositionOutsideLog, Unavailable
 from tierline.kit.faults import named, places
 from tierline.kit.garbage import collect_rarely
 from tierline.kit.health import Health, Place
@@ -147,7 +149,7 @@ class LeasedWorker:
         self._waiting: set[int] = set()
         self._leases: dict[int, Lease] = {}
         self._continuity = Continuity()
-        self._failures = 0
+        self._failures: Counter[int] = Counter()
         self._conflicts = 0
         self._try_at_ms = 0
         self._told_at_ms = 0
@@ -200,6 +202,8 @@ class LeasedWorker:
     def _revoked(self, partitions: Collection[int]) -> None:
         self._forget(partitions)
         self._waiting.difference_update(partitions)
+        for partition in partitions:
+            self._failures.pop(partition, None)
         self._watch.gone(self._places(partitions))
         self._log.info("partitions_revoked", partitions=sorted(partitions))
 
@@ -288,18 +292,21 @@ class LeasedWorker:
             moved = self._transact(batch)
         except Exception as error:  # noqa: BLE001 - sorted into outage, lost lease and bug
             self._roll_back()
-            if self._is_outage(error):
+            if self._is_outage(error) and not isinstance(error, NotForAll):
                 self._wait_after(error, self._leases)
             elif isinstance(error, LeaseLost) or self._is_passing_conflict(error):
                 self._wait_after(error, batch)
             elif len(batch) > 1:
                 self._work_one_by_one(batch, error)
+            elif isinstance(error, NotForAll):
+                self._wait_after(error, batch)
             else:
                 self._stall(next(iter(batch)), error)
             return
-        self._failures = self._conflicts = 0
+        self._conflicts = 0
         self._leases.update(moved)
         for partition, records in batch.items():
+            self._failures.pop(partition, None)
             self._continuity.keep(partition, records, self._leases[partition].next_offset)
         self._handler.committed()
         reached("worker.after_committed")
@@ -316,7 +323,7 @@ class LeasedWorker:
         return moved
 
     def _work_one_by_one(self, batch: Batch, error: Exception) -> None:
-        """Find the partition that the bug belongs to: each partition gets a transaction of its own."""
+        """Find the partition that the error belongs to: each partition gets a transaction of its own."""
         self._log.warning("turn_split", partitions=sorted(batch), error=named(error))
         self._handler.reset(list(batch))
         for partition, records in batch.items():
@@ -358,8 +365,8 @@ class LeasedWorker:
             self._watch.waiting(self._places(self._waiting), _cause(error))
         else:
             self._watch.opening(self._places(lost))
-        self._failures += 1
-        wait_ms = self._backoff.wait_ms(self._failures)
+        self._failures.update(self._waiting)
+        wait_ms = self._backoff.wait_ms(min(self._failures[partition] for partition in self._waiting))
         self._try_at_ms = self._clock.now_ms() + wait_ms
         self._metrics.retries.labels(self._group, type(error).__name__).inc()
         self._drop_session()

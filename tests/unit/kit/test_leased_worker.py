@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from tierline.kit.clock import FakeClock
-from tierline.kit.errors import PositionOutsideLog, Unavailable
+from tierline.kit.errors import NotForAll, PositionOutsideLog, Unavailable
 from tierline.kit.health import Health, Reason
 from tierline.kit.leased_worker import Batch, Closed, LeasedWorker
 from tierline.kit.leases import Lease, Progress
@@ -288,6 +288,45 @@ def test_an_outage_is_waited_out_without_an_effect_on_records(setup: Setup) -> N
     assert {0: [b"a", b"b"]} == setup.handler.seen
     assert "reset 0" in setup.handler.calls
     assert Reason.SERVING == setup.readiness
+
+
+def test_what_only_some_records_need_stops_their_partition_alone(setup: Setup) -> None:
+    """The others of the same turn are committed, and go on while it waits."""
+    setup.handler.errors[b"needs"] = NotForAll("registry away")
+    setup.publish(b"needs", partition=0)
+    setup.publish(b"good", partition=1)
+
+    setup.assign(0, 1)
+    setup.publish(b"more", partition=0)
+    setup.publish(b"more", partition=1)
+    setup.worker.turn()
+
+    assert {1: [b"good", b"more"]} == setup.handler.seen
+    assert (0, 1) == (setup.row(0).next_offset, setup.row(1).epoch)
+    assert setup.stalled(0) == 0
+    assert Reason.DEPENDENCY == setup.readiness
+
+    setup.handler.errors.clear()
+    setup.clock.advance(LONG_MS)
+    setup.worker.turn()
+    setup.worker.turn()
+
+    assert {0: [b"needs", b"more"], 1: [b"good", b"more"]} == setup.handler.seen
+    assert Reason.SERVING == setup.readiness
+
+
+def test_a_partition_that_waits_alone_waits_longer_each_time(setup: Setup) -> None:
+    """Although the others go on, it is not tried again all the time."""
+    setup.handler.errors[b"needs"] = NotForAll("registry away")
+    setup.publish(b"needs", partition=0)
+    setup.assign(0, 1)
+    for _ in range(100):
+        setup.clock.advance(100)
+        setup.publish(b"good", partition=1)
+        setup.worker.turn()
+
+    assert 100 == len(setup.handler.seen[1])
+    assert setup.row(0).epoch < 12
 
 
 def test_nothing_is_tried_before_the_wait_is_over(setup: Setup) -> None:

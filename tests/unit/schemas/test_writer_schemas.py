@@ -9,15 +9,18 @@ import pytest
 from schemas.avsc import EVENTS_SUBJECT, load_schema, text_of
 from schemas.errors import DecodeCode, DecodeError, RegistryUnavailable
 from schemas.registry import Registry
-from schemas.writer_schemas import ABSENT_LIMIT, ABSENT_MS, WriterSchemas
+from schemas.writer_schemas import ABSENT_LIMIT, ABSENT_MS, REST, WriterSchemas
 from tierline.kit.clock import FakeClock
 
 TEXT = text_of(EVENTS_SUBJECT, 1)
+SILENT_MS = 5_000
 UNKNOWN_FIELD = '{"type": "record", "name": "R", "fields": [{"name": "f", "type": "Nowhere"}]}'
 
 
 class ScriptedRegistry:
     """Gives the answers of a script, the last one again and again, and counts the questions."""
+
+    url = "http://scripted.test"
 
     def __init__(self, *script: str | Exception | None) -> None:
         self.script = list(script)
@@ -30,6 +33,19 @@ class ScriptedRegistry:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+class SilentRegistry(ScriptedRegistry):
+    """Takes its time before it is found to be away."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(RegistryUnavailable("away"))
+        self._clock = clock
+
+    def text_of(self, schema_id: int) -> str | None:
+        """After five seconds."""
+        self._clock.advance(SILENT_MS)
+        return super().text_of(schema_id)
 
 
 def reader_of(
@@ -105,6 +121,23 @@ def test_an_outage_is_no_verdict() -> None:
     schemas = reader_of(registry, FakeClock())
     with pytest.raises(RegistryUnavailable):
         schemas(7)
+
+    assert load_schema(EVENTS_SUBJECT, 1) == schemas(7)
+
+
+def test_a_silent_registry_is_left_alone_for_a_while() -> None:
+    """Finding out took five seconds: records under known ids shall not wait for that again and again."""
+    clock = FakeClock()
+    registry = SilentRegistry(clock)
+    schemas = reader_of(registry, clock, {8: TEXT})
+    for _ in range(5):
+        with pytest.raises(RegistryUnavailable):
+            schemas(7)
+        assert load_schema(EVENTS_SUBJECT, 1) == schemas(8)
+    assert 1 == registry.asked
+
+    clock.advance(REST * SILENT_MS)
+    registry.script = [TEXT]
 
     assert load_schema(EVENTS_SUBJECT, 1) == schemas(7)
 
