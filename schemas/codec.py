@@ -107,8 +107,7 @@ class Codec:
 
     def event_writer_sharing(self, shared: Collection[str]) -> SharingWriter:
         """A writer for events that have the fields ``shared`` in common; bytes as from ``encode_event``."""
-        header = frame_header(self.event_schema_id)
-        return compile_sharing(load_schema(EVENTS_SUBJECT), body_classes(RecordedEvent), shared, header)
+        return _sharing_writer(frame_header(self.event_schema_id), frozenset(shared))
 
     def read(self, value: bytes | None) -> Raw:
         """Decode a framed record by its writer's schema; the body is a plain dict.
@@ -166,6 +165,12 @@ def decode(schema: Schema, value: bytes, start: int = 0) -> Raw:
 
 def _writer(subject: str, envelope: type, schema_id: int) -> Writer:
     return compile_record(load_schema(subject), body_classes(envelope), frame_header(schema_id))
+
+
+@cache
+def _sharing_writer(header: bytes, shared: frozenset[str]) -> SharingWriter:
+    """Compiled once: that takes longer than a short life of a decider in a simulation."""
+    return compile_sharing(load_schema(EVENTS_SUBJECT), body_classes(RecordedEvent), shared, header)
 
 
 def _reader(schema: Schema) -> Read:
