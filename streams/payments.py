@@ -124,6 +124,7 @@ class Payments:
                 for followed in fresh
                 if (kind := type_of(followed.record)) in STEPS
             ]
+        connection.commit()  # gateway and broker may take longer to answer than a transaction may wait
         if asked:
             answers = self._carry_out(asked)
             reached("payments.after_gateway")

@@ -66,6 +66,7 @@ class Replies:
             elif boundary is not None:
                 moves[partition] = boundary
         messages = self._answers(connection, [e for e in events if e["channel"] in CHANNELS])
+        connection.commit()  # the broker may take longer to answer than a transaction may wait
         if messages:
             send_all(self._producer, messages, SEND_S)
             reached("replies.after_send")

@@ -50,6 +50,7 @@ from tierline.kit.hard_exit import exit_hard
 from tierline.kit.health import MIGRATIONS, SCHEMAS, TOPICS, Health
 from tierline.kit.health_server import HealthServer
 from tierline.kit.leased_worker import Handler, LeasedWorker
+from tierline.kit.pace import Pace
 from tierline.kit.policy_file import load_policy
 from tierline.kit.retry import DATABASE
 from tierline.kit.server_probe import Ask, AskKafka, AskPostgres, ServerProbe
@@ -62,8 +63,8 @@ from tierline.kit.version import APP_VERSION
 _log = structlog.get_logger(__name__)
 
 GATHER_MS = 2
-UNHURRIED_GATHER_MS = 50
-"""How long a turn gathers records after its first one: short where a tier waits for it."""
+UNHURRIED_MS = 50
+"""How long a turn gathers records at least: short where a tier waits for it."""
 
 
 class Worker(Protocol):
@@ -241,8 +242,8 @@ def _leased(
     group: str,
     topic: str,
     handler: Handler,
-    gather_ms: int,
     *,
+    gather_ms: int = GATHER_MS,
     consumer_group: str | None = None,
     **options: Any,
 ) -> LeasedWorker:
@@ -250,7 +251,9 @@ def _leased(
         group=group,
         topic=topic,
         handler=handler,
-        consumer=ConfluentConsumer(settings.kafka, consumer_group or group, gather_ms),
+        consumer=ConfluentConsumer(
+            settings.kafka, consumer_group or group, Pace(settings.turn_every_ms, gather_ms)
+        ),
         connect=sessions(settings, group),
         metrics=metrics,
         health=health,
@@ -328,9 +331,7 @@ def _orders(settings: Settings, metrics: Metrics, health: Health, resources: Exi
         checkpoints=_checkpoints(settings, events, metrics),
     )
     resources.callback(handler.close)
-    return _leased(
-        settings, metrics, health, ORDERS, COMMANDS.name, handler, GATHER_MS, each_turn=handler.each_turn
-    )
+    return _leased(settings, metrics, health, ORDERS, COMMANDS.name, handler, each_turn=handler.each_turn)
 
 
 def _payments(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
@@ -345,20 +346,18 @@ def _payments(settings: Settings, metrics: Metrics, health: Health, resources: E
         app_version=APP_VERSION,
     )
     resources.callback(handler.close)
-    return _leased(settings, metrics, health, PAYMENTS, EVENTS.name, handler, GATHER_MS)
+    return _leased(settings, metrics, health, PAYMENTS, EVENTS.name, handler)
 
 
 def _replies(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
     codec = _codec(settings, resources)
     handler = Replies(codec=codec, producer=producer(settings, REPLIES), clock=SystemClock())
-    return _leased(settings, metrics, health, REPLIES, EVENTS.name, handler, UNHURRIED_GATHER_MS)
+    return _leased(settings, metrics, health, REPLIES, EVENTS.name, handler, gather_ms=UNHURRIED_MS)
 
 
 def _projector(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
     handler = Projector(_codec(settings, resources).read, metrics)
-    return _leased(
-        settings, metrics, health, PROJECTOR, EVENTS.name, handler, GATHER_MS, batch_records=BATCH_RECORDS
-    )
+    return _leased(settings, metrics, health, PROJECTOR, EVENTS.name, handler, batch_records=BATCH_RECORDS)
 
 
 def _triage(settings: Settings, metrics: Metrics, health: Health, resources: ExitStack) -> Worker:
@@ -376,7 +375,7 @@ def _triage(settings: Settings, metrics: Metrics, health: Health, resources: Exi
             TRIAGE,
             topic.name,
             handler,
-            UNHURRIED_GATHER_MS,
+            gather_ms=UNHURRIED_MS,
             consumer_group=f"{TRIAGE}.{topic.name}",
             batch_records=LETTERS_PER_TURN,
         )

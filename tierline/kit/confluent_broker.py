@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from tierline.kit.broker import Delivered, Delivery, PartitionsChanged
 from tierline.kit.errors import Unavailable
+from tierline.kit.pace import Pace
 from tierline.kit.records import Message, Record
 from tierline.kit.settings import KafkaSettings
 
@@ -132,13 +133,12 @@ class ConfluentProducer:
 class ConfluentConsumer:
     """Consumer port on librdkafka; cooperative-sticky, offsets only committed for lag tools.
 
-    After the first record of a poll it gathers for ``gather_ms`` more: under load a turn then carries many
-    records for one commit, and an idle worker pays these milliseconds once.
+    After the first record of a poll it gathers more for as long as ``pace`` says.
     """
 
-    def __init__(self, kafka: KafkaSettings, group: str, gather_ms: int = 0) -> None:
+    def __init__(self, kafka: KafkaSettings, group: str, pace: Pace | None = None) -> None:
         self._prefix = kafka.topic_prefix
-        self._gather_s = gather_ms / 1000
+        self._pace = pace or Pace()
         self._consumer = confluent_kafka.Consumer(consumer_config(kafka, group))
         self._topic = ""
         self._wire_topic = ""
@@ -167,8 +167,8 @@ class ConfluentConsumer:
         first = self._consumer.poll(timeout)
         if first is None:
             return ()
-        messages = [first, *self._consumer.consume(limit - 1, self._gather_s)] if limit > 1 else [first]
-        return [_record(m, self._topic) for m in messages if not _is_notice(m)]
+        more = self._consumer.consume(limit - 1, self._pace.gather_s()) if limit > 1 else []
+        return [_record(m, self._topic) for m in (first, *more) if not _is_notice(m)]
 
     def log_range(self, partition: int) -> tuple[int, int]:
         return _log_range(self._consumer, self._wire_topic, partition)

@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     unknown_account_wait_ms: int = 2_000
     context_cache_size: int = 50_000
     batch_records: int = 500
+    turn_every_ms: int = Field(default=30, ge=0)
     health_address: str = "127.0.0.1"
     health_port: int = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -102,6 +102,17 @@ class Books:
         self.closed = True
 
 
+class Session:
+    """The worker's own session; ``called_before``: how many calls the gateway had at each commit."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self.called_before: list[int] = []
+
+    def commit(self) -> None:
+        self.called_before.append(len(self._books.asked))
+
+
 class World:
     """One worker between a log of events, a gateway and a broker."""
 
@@ -109,6 +120,7 @@ class World:
         self.log = EventLog(schema_id=EVENT_SCHEMA)
         self.attempts = Attempts()
         self.books = Books()
+        self.session = Session(self.books)
         self.broker = MemoryBroker(PARTITIONS)
         self.producer = MemoryProducer(self.broker)
         self.worker = Payments(
@@ -133,7 +145,7 @@ class World:
         """One turn over the records from ``start`` on."""
         records = self.log.records[start:end]
         moves: Mapping[int, Progress] = self.worker.process(
-            None,  # type: ignore[arg-type] # only repeats are looked up
+            self.session,  # type: ignore[arg-type] # only repeats are looked up
             {0: records},
             {0: lease or Lease("c", EVENTS.name, 0, 1, UUID(int=0), start)},
         )
@@ -154,6 +166,16 @@ def world() -> Iterator[World]:
     made = World()
     with closing(made.worker):
         yield made
+
+
+def test_no_transaction_is_open_while_the_gateway_is_waited_for(world: World) -> None:
+    """PostgreSQL ends one that waits for 5 s; a gateway may take longer."""
+    world.ask("PaymentRequested")
+
+    world.work()
+
+    assert [0] == world.session.called_before
+    assert [("authorize", FIRST)] == world.books.asked
 
 
 def test_the_answer_of_the_gateway_is_a_command_of_the_order_it_belongs_to(world: World) -> None:

@@ -37,11 +37,19 @@ PORTAL, PARTNER = replies_topic("portal").name, replies_topic("partner").name
 
 
 class Store:
-    """Session on the event store, as much of it as replies ask: the beginnings of orders."""
+    """Session on the event store, as much of it as replies ask: the beginnings of orders.
 
-    def __init__(self, log: EventLog) -> None:
+    ``sent_before``: how many replies the broker had at each commit.
+    """
+
+    def __init__(self, log: EventLog, broker: MemoryBroker) -> None:
         self._log = log
+        self._broker = broker
         self.asked: list[tuple[list[str], list[str]]] = []
+        self.sent_before: list[int] = []
+
+    def commit(self) -> None:
+        self.sent_before.append(len(self._broker.records(PORTAL)))
 
     def execute(self, _: str, values: tuple[list[str], list[str], list[str]]) -> list[tuple[bytes]]:
         streams, orders, types = values
@@ -58,8 +66,8 @@ class World:
 
     def __init__(self) -> None:
         self.log = EventLog(schema_id=EVENT_SCHEMA)
-        self.store = Store(self.log)
         self.broker = MemoryBroker()
+        self.store = Store(self.log, self.broker)
         self.producer = MemoryProducer(self.broker)
         self.worker = Replies(codec=CODEC, producer=self.producer, clock=FakeClock(NOW))
 
@@ -106,6 +114,16 @@ def test_whole_decisions_before_half_a_one_are_answered(world: World) -> None:
     world.work(3)
 
     assert [("first", "rejected"), ("second", "completed")] == pairs(world.told())
+
+
+def test_no_transaction_is_open_while_the_broker_is_waited_for(world: World) -> None:
+    """PostgreSQL ends one that waits for 5 s, and the turn would begin again and again."""
+    upgrade(world.log)
+
+    world.work()
+
+    assert [0] == world.store.sent_before
+    assert 1 == len(world.told())
 
 
 def test_a_paid_order_is_answered_from_its_beginning_in_the_store(world: World) -> None:
