@@ -157,21 +157,20 @@ def equal_to_fold(
     """Each folded row is in the read model with the same values, and the read model has no other."""
 
     def offences() -> Iterator[str]:
-        found: Rows = {}
+        missing = dict(expected)
         for raw in rows:
             row = {column: _plain(value) for column, value in raw.items()}
-            found[key(row)] = row
-        for place, wanted in expected.items():
-            if place not in found:
-                yield f"read.{name}: {place} is missing"
+            place = key(row)
+            wanted = missing.pop(place, None)
+            if wanted is None:
+                yield f"read.{name}: {place} is not in the events"
                 continue
-            row = found.pop(place)
             for column, value in wanted.items():
                 if row[column] != value:
                     yield f"read.{name}: {place} has {column} {row[column]!r}, the events say {value!r}"
                     break
-        for place in found:
-            yield f"read.{name}: {place} is not in the events"
+        for place in missing:
+            yield f"read.{name}: {place} is missing"
 
     return finding(f"{name} equals its fold", len(expected), offences())
 
