@@ -233,16 +233,7 @@ class LeasedWorker:
             self._watch.taken_over()
 
     def _take(self, connection: Connection, partition: int) -> None:
-        first, end = self._consumer.log_range(partition)
-        lease = self._lease_store.acquire(connection, self._group, self._topic, partition, first)
-        connection.commit()
-        reached("worker.after_acquire")
-        if not first <= lease.next_offset <= end:
-            raise PositionOutsideLog(
-                f"{self._group}: the lease continues {self._topic} partition {partition} at offset "
-                f"{lease.next_offset}, but the log holds {first} to {end}. Restore the topic, or set "
-                f"next_offset in oms.lease to where this consumer shall continue"
-            )
+        lease = self._acquire(connection, partition)
         opened = self._handler.assigned(connection, lease)
         connection.commit()
         if isinstance(opened, Closed):
@@ -259,6 +250,22 @@ class LeasedWorker:
             next_offset=opened.next_offset,
             next_position=opened.next_position,
         )
+
+    def _acquire(self, connection: Connection, partition: int) -> Lease:
+        """The lease of ``partition``, held against the log once nobody else can move it any more."""
+        first, end = self._consumer.log_range(partition)
+        lease = self._lease_store.acquire(connection, self._group, self._topic, partition, first)
+        connection.commit()
+        reached("worker.after_acquire")
+        if lease.next_offset > end:
+            first, end = self._consumer.log_range(partition)
+        if not first <= lease.next_offset <= end:
+            raise PositionOutsideLog(
+                f"{self._group}: the lease continues {self._topic} partition {partition} at offset "
+                f"{lease.next_offset}, but the log holds {first} to {end}. Restore the topic, or set "
+                f"next_offset in oms.lease to where this consumer shall continue"
+            )
+        return lease
 
     def _close(self, connection: Connection, lease: Lease, closed: Closed) -> None:
         """Keep a partition closed and page, unless what was compared is out of date: a process that was

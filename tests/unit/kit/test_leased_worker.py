@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 import pytest
@@ -171,6 +172,26 @@ def test_a_position_outside_the_log_ends_the_worker(setup: Setup, next_offset: i
 
     with pytest.raises(PositionOutsideLog, match=f"partition 0 at offset {next_offset}"):
         setup.assign(0)
+
+
+def test_a_holder_that_goes_on_while_its_lease_is_taken_leaves_no_position_outside_the_log(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log was looked at before the lease was taken; between the two a record came and was worked on."""
+    acquire = setup.leases.acquire
+
+    def after_the_other(*place: Any) -> Lease:
+        setup.publish(b"theirs")
+        setup.leases.rows[GROUP, TOPIC, 0] = Lease(GROUP, TOPIC, 0, 1, None, 1)  # type: ignore[arg-type]
+        return acquire(*place)
+
+    monkeypatch.setattr(setup.leases, "acquire", after_the_other)
+
+    setup.assign(0)
+    setup.publish(b"ours")
+    setup.worker.turn()
+
+    assert {0: [b"ours"]} == setup.handler.seen
 
 
 def test_a_turn_is_one_commit_for_all_partitions(setup: Setup) -> None:
