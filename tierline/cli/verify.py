@@ -75,7 +75,7 @@ def report_record(report: Report) -> dict[str, Any]:
             for channel, tally in sorted(report.tallies.items())
         },
         "invariants": [
-            {"name": f.invariant, "checked": f.checked, "broken": f.broken, "first": f.first}
+            {"name": f.invariant, "checked": f.checked, "broken": f.broken, "first": f.first, "harm": f.harm}
             for f in report.findings
         ],
     }

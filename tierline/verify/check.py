@@ -11,9 +11,10 @@ import psycopg
 from schemas.topics import NORMALIZER
 from tierline.verify.checkpoints import VerifierKey, checkpoints_agree, notes_in_file
 from tierline.verify.client_log import judge_client_log, read_client_log
-from tierline.verify.evidence import Evidence, Finding, SignedNote
+from tierline.verify.evidence import Evidence, Finding, Harm, SignedNote
 from tierline.verify.folds import judge_read_models
 from tierline.verify.invariants import judge, settle
+from tierline.verify.key_order import keys_keep_their_order
 from tierline.verify.money import judge_money
 from tierline.verify.outcomes import Tally, tally_by_channel
 from tierline.verify.reading import (
@@ -57,6 +58,10 @@ class Report:
     def clean(self) -> bool:
         """True where every invariant holds."""
         return all(found.holds for found in self.findings)
+
+    def suffered(self, harm: Harm) -> int:
+        """How often an order suffered ``harm``; what two invariants see is counted by both."""
+        return sum(found.broken for found in self.findings if found.harm is harm)
 
 
 class StillRunning(RuntimeError):
@@ -111,6 +116,7 @@ def report_on(evidence: Evidence, target: Target) -> Report:
     return Report(
         findings=[
             *judge(evidence),
+            keys_keep_their_order(evidence, settled),
             _checkpoints(evidence, target),
             *judge_money(settled),
             *judge_read_models(evidence),

@@ -18,6 +18,7 @@ from tierline.verify.evidence import (
     ClientOrder,
     Evidence,
     Finding,
+    Harm,
     Intent,
     Place,
     RawRecord,
@@ -25,7 +26,8 @@ from tierline.verify.evidence import (
 )
 from tierline.verify.invariants import finding, outcomes_of_intents
 
-TAKEN = "each order that its client saw taken has one outcome"
+TAKEN = "each order that its client saw taken has an outcome"
+TAKEN_ONCE = "no order that its client saw taken has a second outcome"
 NOT_TAKEN = "each order that its client saw fail, or no answer for, has at most one outcome"
 
 Content = tuple[str, bytes | None, bytes]
@@ -108,26 +110,42 @@ def judge_client_log(evidence: Evidence, settled: Mapping[int, Sequence[TopicEve
     sides = _Sides.of(evidence, settled)
     unanswered = sum(map(len, sides.others.values()))
     return [
-        finding(TAKEN, len(sides.taken), _wrong_with_taken(sides)),
-        finding(NOT_TAKEN, unanswered, _wrong_with_others(sides)),
+        finding(TAKEN, len(sides.taken), _lost(sides), Harm.LOST),
+        finding(TAKEN_ONCE, len(sides.taken), _taken_twice(sides), Harm.TWICE),
+        finding(NOT_TAKEN, unanswered, _wrong_with_others(sides), Harm.TWICE),
     ]
 
 
-def _wrong_with_taken(sides: _Sides) -> Iterator[str]:
+def _lost(sides: _Sides) -> Iterator[str]:
     first_told: dict[Place, ClientOrder] = {}
     for order, place in sides.taken:
-        content = _sent(order)
         first = first_told.setdefault(place, order)
         if first is not order:
             yield f"{order}: lost, {first.where} was told {place} too"
         elif place not in sides.records:
             yield f"{order}: lost, no record stands at {place}"
-        elif sides.records[place] != content:
+        elif sides.records[place] != _sent(order):
             yield f"{order}: lost, another record stands at {place}"
-        elif content in sides.arrived and content not in sides.others:
-            yield f"{order}: stands at {place}, and once more at {sides.arrived[content][0]}"
-        elif offence := _wrong_end(order, place, sides):
+        elif offence := _lost_intent(order, place, sides):
             yield f"{order}: {offence}"
+
+
+def _lost_intent(order: ClientOrder, place: Place, sides: _Sides) -> str | None:
+    for index in range(order.intents):
+        if Intent(place, index) not in sides.outcomes:
+            return f"intent {index} is lost, it has no outcome"
+    others = sides.counts[place] - {order.intents}
+    return f"carries {order.intents} intents, its outcome says {sorted(others)}" if others else None
+
+
+def _taken_twice(sides: _Sides) -> Iterator[str]:
+    for order, place in sides.taken:
+        content = _sent(order)
+        if sides.records.get(place) != content:
+            continue
+        if content in sides.arrived and content not in sides.others:
+            yield f"{order}: stands at {place}, and once more at {sides.arrived[content][0]}"
+        yield from _ended_twice(order, place, sides)
 
 
 def _wrong_with_others(sides: _Sides) -> Iterator[str]:
@@ -136,21 +154,14 @@ def _wrong_with_others(sides: _Sides) -> Iterator[str]:
         if len(arrived) > len(orders):
             yield f"{orders[0]}: sent {len(orders)} times, stands at {', '.join(map(str, arrived))}"
         for place in arrived:
-            for index in range(orders[0].intents):
-                ended = sides.outcomes.get(Intent(place, index), ())
-                if len(ended) > 1:
-                    yield f"{orders[0]}: {_more_than_once(index, ended)}"
+            yield from _ended_twice(orders[0], place, sides)
 
 
-def _wrong_end(order: ClientOrder, place: Place, sides: _Sides) -> str | None:
+def _ended_twice(order: ClientOrder, place: Place, sides: _Sides) -> Iterator[str]:
     for index in range(order.intents):
         ended = sides.outcomes.get(Intent(place, index), ())
-        if not ended:
-            return f"intent {index} is lost, it has no outcome"
         if len(ended) > 1:
-            return _more_than_once(index, ended)
-    others = sides.counts[place] - {order.intents}
-    return f"carries {order.intents} intents, its outcome says {sorted(others)}" if others else None
+            yield f"{order}: intent {index} ended more than once: {', '.join(ended)}"
 
 
 def _content(record: RawRecord) -> Content:
@@ -159,7 +170,3 @@ def _content(record: RawRecord) -> Content:
 
 def _sent(order: ClientOrder) -> Content:
     return order.topic, order.key, order.sha256
-
-
-def _more_than_once(index: int, ended: Sequence[str]) -> str:
-    return f"intent {index} ended more than once: {', '.join(ended)}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 
@@ -163,14 +164,26 @@ class Evidence:
     client_orders: Sequence[ClientOrder] = ()
 
 
+class Harm(StrEnum):
+    """What befell an order where an invariant is broken, for those that say it."""
+
+    LOST = "lost"
+    TWICE = "twice"
+    OUT_OF_ORDER = "out of order"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one invariant says: how many things were checked, how many broke it, the first that did."""
+    """What one invariant says: how many things were checked, how many broke it, the first that did.
+
+    ``harm``: what befell each one that broke it, None where that is neither of these.
+    """
 
     invariant: str
     checked: int
     broken: int
     first: str | None
+    harm: Harm | None = None
 
     @property
     def holds(self) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tierline.verify.evidence import (
     Evidence,
     Finding,
+    Harm,
     Intent,
     Place,
     StoredEvent,
@@ -22,6 +23,8 @@ from tierline.verify.evidence import (
 GENESIS = bytes(32)
 _NEVER = 2**63
 _ENDED_BY_CHANNEL = "SUBSCRIPTION_ENDED"
+HAS_OUTCOME = "each intent has an outcome"
+HAS_NO_SECOND = "no intent has a second outcome"
 ONCE_PER_ORDER = (
     "OrderReceived",
     "QuoteIssued",
@@ -36,10 +39,10 @@ ONCE_PER_ORDER = (
 TERMINAL = frozenset({"OrderCompleted", "OrderFailed", "OrderRejected", "OrderSuperseded"})
 
 
-def finding(invariant: str, checked: int, offences: Iterable[str]) -> Finding:
+def finding(invariant: str, checked: int, offences: Iterable[str], harm: Harm | None = None) -> Finding:
     """Count the offences and keep the first."""
     found = list(offences)
-    return Finding(invariant, checked, len(found), found[0] if found else None)
+    return Finding(invariant, checked, len(found), found[0] if found else None, harm)
 
 
 def settle(events: Iterable[TopicEvent]) -> dict[int, list[TopicEvent]]:
@@ -77,7 +80,8 @@ def positions_are_contiguous(settled: Mapping[int, Sequence[TopicEvent]]) -> Fin
                     yield f"{event.place}: position {event.position} where {expected} is due"
                     break
 
-    return finding("positions are contiguous", sum(map(len, settled.values())), offences())
+    checked = sum(map(len, settled.values()))
+    return finding("positions are contiguous", checked, offences(), Harm.OUT_OF_ORDER)
 
 
 def chain_holds(settled: Mapping[int, Sequence[TopicEvent]]) -> Finding:
@@ -125,7 +129,8 @@ def versions_are_contiguous(settled: Mapping[int, Sequence[TopicEvent]]) -> Find
                 if home.setdefault(stream, partition) != partition:
                     yield f"{event.place}: {stream} also has events in partition {home[stream]}"
 
-    return finding("versions of each stream are contiguous", sum(map(len, settled.values())), offences())
+    checked = sum(map(len, settled.values()))
+    return finding("versions of each stream are contiguous", checked, offences(), Harm.OUT_OF_ORDER)
 
 
 def decisions_are_whole(settled: Mapping[int, Sequence[TopicEvent]]) -> Finding:
@@ -165,31 +170,37 @@ def store_equals_topic(store: Sequence[StoredEvent], settled: Mapping[int, Seque
     return finding("store and topic are equal byte for byte", len(store), offences())
 
 
-def every_intent_has_one_outcome(evidence: Evidence, settled: Mapping[int, Sequence[TopicEvent]]) -> Finding:
+def each_intent_has_one_outcome(
+    evidence: Evidence, settled: Mapping[int, Sequence[TopicEvent]]
+) -> list[Finding]:
     """Each intent of each raw record is decided, held, dead or skipped: one of these, and once."""
     outcomes, counts = outcomes_of_intents(settled, evidence)
+    published = {record.place for record in evidence.raw}
 
-    def offences() -> Iterator[str]:
-        published = {record.place for record in evidence.raw}
-        for record in evidence.raw:
-            said = counts.get(record.place)
+    def lost() -> Iterator[str]:
+        for place in published:
+            said = counts.get(place)
             if not said:
-                yield f"{record.place}: lost, it has no outcome"
+                yield f"{place}: lost, it has no outcome"
             elif len(said) > 1:
-                yield f"{record.place}: its outcomes disagree on how many intents it has: {sorted(said)}"
+                yield f"{place}: its outcomes disagree on how many intents it has: {sorted(said)}"
             else:
-                for index in range(next(iter(said))):
-                    ended = outcomes.get(Intent(record.place, index), [])
-                    if not ended:
-                        yield f"{record.place}: intent {index} is lost, it has no outcome"
-                    elif len(ended) > 1:
-                        yield f"{record.place}: intent {index} ended more than once: {', '.join(ended)}"
-        for intent in outcomes:
+                for intent in (Intent(place, index) for index in range(next(iter(said)))):
+                    if intent not in outcomes:
+                        yield f"{place}: intent {intent.index} is lost, it has no outcome"
+
+    def one_too_many() -> Iterator[str]:
+        for intent, ended in outcomes.items():
             if intent.place not in published:
                 yield f"{intent}: has an outcome, but no such record was published"
+            elif len(ended) > 1:
+                yield f"{intent} ended more than once: {', '.join(ended)}"
 
-    checked = sum(max(counts.get(r.place, {1})) for r in evidence.raw)
-    return finding("each intent has exactly one outcome", checked, offences())
+    checked = sum(max(counts.get(place, {1})) for place in published)
+    return [
+        finding(HAS_OUTCOME, checked, lost(), Harm.LOST),
+        finding(HAS_NO_SECOND, checked, one_too_many(), Harm.TWICE),
+    ]
 
 
 def outcomes_of_intents(
@@ -252,7 +263,7 @@ def no_effect_happens_twice(evidence: Evidence, settled: Mapping[int, Sequence[T
                 yield f"payment {payment}: captured {captures} times at the gateway"
 
     orders = {e.envelope["order_id"] for events in settled.values() for e in events} - {None}
-    return finding("no effect happens twice", len(orders), offences())
+    return finding("no effect happens twice", len(orders), offences(), Harm.TWICE)
 
 
 def silence_is_never_followed_by_a_no(settled: Mapping[int, Sequence[TopicEvent]]) -> Finding:
@@ -299,7 +310,7 @@ def judge(evidence: Evidence) -> list[Finding]:
     """Every invariant of log, store and intents; ``folds`` and ``dead_letters`` have the others."""
     settled = settle(evidence.topic)
     return [
-        every_intent_has_one_outcome(evidence, settled),
+        *each_intent_has_one_outcome(evidence, settled),
         no_effect_happens_twice(evidence, settled),
         silence_is_never_followed_by_a_no(settled),
         repeats_are_equal(evidence.topic),

@@ -170,10 +170,7 @@ def test_a_record_without_outcome_is_lost() -> None:
     evidence = evidence_of(a_clean_log())
     evidence.raw = [*evidence.raw, RawRecord(Place("orders.portal.v1", 0, 3), None, b"?")]
 
-    assert (
-        broken_in(evidence).get("each intent has exactly one outcome")
-        == "orders.portal.v1[0]@3: lost, it has no outcome"
-    )
+    assert broken_in(evidence).get(invariants.HAS_OUTCOME) == "orders.portal.v1[0]@3: lost, it has no outcome"
 
 
 def test_a_lost_second_intent_is_found() -> None:
@@ -182,7 +179,7 @@ def test_a_lost_second_intent_is_found() -> None:
     for event in log[:5]:
         event.envelope["intent_count"] = 2  # type: ignore[index]
 
-    assert "intent 1 is lost" in str(broken_in(evidence_of(log))["each intent has exactly one outcome"])
+    assert "intent 1 is lost" in str(broken_in(evidence_of(log))[invariants.HAS_OUTCOME])
 
 
 def test_an_intent_that_is_decided_and_dead_has_two_outcomes() -> None:
@@ -190,7 +187,7 @@ def test_an_intent_that_is_decided_and_dead_has_two_outcomes() -> None:
     evidence = evidence_of(a_clean_log())
     evidence.dead_letters = [a_dead_letter(1)]
 
-    assert "ended more than once" in str(broken_in(evidence)["each intent has exactly one outcome"])
+    assert "ended more than once" in str(broken_in(evidence)[invariants.HAS_NO_SECOND])
 
 
 def test_the_same_dead_letter_twice_is_one_outcome() -> None:
@@ -207,7 +204,7 @@ def test_an_outcome_without_a_record_is_named() -> None:
     evidence = evidence_of(a_clean_log())
     evidence.raw = evidence.raw[:2]
 
-    assert "no such record was published" in str(broken_in(evidence)["each intent has exactly one outcome"])
+    assert "no such record was published" in str(broken_in(evidence)[invariants.HAS_NO_SECOND])
 
 
 def test_an_effect_that_happens_twice_is_found() -> None:
