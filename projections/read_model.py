@@ -21,18 +21,27 @@ class ReadModel:
     ``fold(stored, events)`` gives the rows to write; ``events`` hold whole decisions, in order per
     partition; ``stored`` are the rows that the table has for ``keys(events)``. A fold is pure, never raises
     on a recorded fact, ignores types that it does not know, and gives the same when it is handed events
-    that it has seen. A changed fold gets the next ``version``: the rows are then rebuilt.
+    that it has seen. A changed fold gets the next ``version``: the rows are then rebuilt. ``latest`` is a
+    model of the same columns that holds the last row of each of its keys: live, its rows are what the fold
+    continues, and it takes over what the fold gives instead of folding the same once more.
     """
 
     table: Table
     version: int
     fold: Callable[[Sequence[Row], Sequence[Event]], Sequence[Mapping[str, Any]]]
     keys: Callable[[Sequence[Event]], Collection[str]] = lambda _events: ()
+    latest: ReadModel | None = None
 
     @property
     def name(self) -> str:
         """The name on the command line: that of the table."""
         return self.table.name
+
+
+def folding(models: Sequence[ReadModel]) -> list[ReadModel]:
+    """Those of ``models`` that fold for themselves: all but the ``latest`` of another."""
+    filled = [model.latest for model in models if model.latest]
+    return [model for model in models if model not in filled]
 
 
 def reason_codes(event: Event) -> list[str]:

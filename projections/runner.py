@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from projections import audit_entry, store
 from projections.intake import HashesAt, ReadEvent, continues, take_in_blocks
 from projections.models import KNOWN_TYPES, READ_MODELS
-from projections.read_model import Event, ReadModel
+from projections.read_model import Event, ReadModel, folding
 from projections.versions import note_versions
 from schemas.topics import EVENTS, PROJECTOR
 from tierline.kit.crash_points import reached
@@ -43,6 +43,7 @@ class Projector:
     def __init__(self, read: ReadEvent, metrics: Metrics, models: Sequence[ReadModel] = READ_MODELS) -> None:
         self._read = read
         self._models = models
+        self._folding = folding(models)
         self._prepared: Connection | None = None
         self._unknown: Tally[str] = Tally()
         self._unknown_total = Counter(
@@ -69,9 +70,9 @@ class Projector:
         appended = straight and store.append(connection, trail, trail.table.live, turn)
         turn.finish()
         reached("projector.after_fold")
-        for model in self._models:
+        for model in self._folding:
             if not (appended and model is trail):
-                store.apply(connection, model, model.table.live, turn.events)
+                store.apply_live(connection, model, turn.events)
         reached("projector.after_write")
         self._unknown = Tally(e["type"] for e in turn.events if e["type"] not in KNOWN_TYPES)
         return turn.moves
@@ -89,7 +90,7 @@ class Projector:
 
     def _prepare(self, connection: Connection) -> None:
         if self._prepared is not connection:
-            store.create_stages(connection, self._models)
+            store.create_stages(connection, self._folding)
             self._prepared = connection
 
 

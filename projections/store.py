@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 
 from projections.copy_text import rows_as_copy_text
 from projections.read_model import Event, ReadModel
-from projections.table import Row, Table, copy_rows, create_stage, load_stored, merge_stage
+from projections.table import Row, Table, copy_rows, create_stage, load_stored, merge_latest, merge_stage
 from tierline.kit.database import Connection
 
 Rows = Sequence[Mapping[str, Any]]
@@ -29,15 +29,19 @@ def apply(connection: Connection, model: ReadModel, target: str, events: Sequenc
 
     Handing the same events over again changes nothing.
     """
-    keys = model.keys(events)
-    stored = _load(connection, model.table, target, list(keys)) if keys else []
-    rows = model.fold(stored, events)
-    if not rows:
+    _write(connection, model.table, target, model.fold(_stored(connection, model, target, events), events))
+
+
+def apply_live(connection: Connection, model: ReadModel, events: Sequence[Event]) -> None:
+    """``apply`` to the live tables of ``model`` and of its ``latest``: folded once, for both."""
+    latest = model.latest
+    if latest is None:
+        apply(connection, model, model.table.live, events)
         return
-    if model.table.takes_rows_as_they_are and _append(connection, model.table, target, [rows]):
-        return
-    _copy(connection, model.table, model.table.stage, [rows])
-    connection.execute(merge_stage(model.table, target))
+    rows = model.fold(_stored(connection, latest, latest.table.live, events), events)
+    _write(connection, model.table, model.table.live, rows)
+    if rows:
+        connection.execute(merge_latest(latest.table, model.table))
 
 
 def append(connection: Connection, model: ReadModel, target: str, events: Iterable[Sequence[Event]]) -> bool:
@@ -49,10 +53,28 @@ def append(connection: Connection, model: ReadModel, target: str, events: Iterab
     return _append(connection, model.table, target, (model.fold([], part) for part in events))
 
 
+def _stored(connection: Connection, model: ReadModel, target: str, events: Sequence[Event]) -> list[Row]:
+    """The rows of ``target``, a table of ``model``, that a fold of ``events`` continues."""
+    keys = model.keys(events)
+    if not keys:
+        return []
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(load_stored(model.table, target), (list(keys),)).fetchall()
+
+
+def _write(connection: Connection, table: Table, target: str, rows: Rows) -> None:
+    if not rows:
+        return
+    if table.takes_rows_as_they_are and _append(connection, table, target, [rows]):
+        return
+    _copy(connection, table, table.stage, [rows])
+    connection.execute(merge_stage(table, target))
+
+
 def _append(connection: Connection, table: Table, target: str, parts: Iterable[Rows]) -> bool:
     """Add rows that are new, as all are but those of events that are handed over again.
 
-    Half the price of the way over a stage.
+    Half the price of the way over a stage. The savepoint ends with the transaction.
     """
     connection.execute("SAVEPOINT append")
     try:
@@ -60,7 +82,6 @@ def _append(connection: Connection, table: Table, target: str, parts: Iterable[R
     except UniqueViolation:
         connection.execute("ROLLBACK TO SAVEPOINT append")
         return False
-    connection.execute("RELEASE SAVEPOINT append")
     return True
 
 
@@ -70,8 +91,3 @@ def _copy(connection: Connection, table: Table, target: str, parts: Iterable[Row
         for rows in parts:
             for first in range(0, len(rows), _BLOCK_ROWS):
                 copy.write(rows_as_copy_text(table.columns, rows[first : first + _BLOCK_ROWS]))
-
-
-def _load(connection: Connection, table: Table, target: str, keys: list[str]) -> list[Row]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(load_stored(table, target), (keys,)).fetchall()

@@ -72,12 +72,23 @@ def copy_rows(table: Table, target: str) -> str:
 
 def merge_stage(table: Table, target: str) -> str:
     """Take the staged rows over into ``target``; one that is there already changes nothing."""
+    return _merge(table, target, table.stage)
+
+
+def merge_latest(table: Table, source: Table) -> str:
+    """Take the last row of each key that is staged for ``source``, of the same columns, into ``table``."""
+    key = ", ".join(table.key)
+    latest = f"SELECT DISTINCT ON ({key}) * FROM {source.stage} ORDER BY {key}, position DESC"
+    return _merge(table, table.live, f"({latest})")
+
+
+def _merge(table: Table, target: str, rows: str) -> str:
     filled = {column: f"new.{column}" for column in table.columns} | dict(table.looked_up)
     if target == table.next:
         filled |= table.carried
     return (
         f"INSERT INTO {target} AS held ({', '.join(filled)}) "
-        f"SELECT {', '.join(filled.values())} FROM {table.stage} AS new "
+        f"SELECT {', '.join(filled.values())} FROM {rows} AS new "
         f"ON CONFLICT ({', '.join(table.key)}) {_on_conflict(table)}"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from projections import tier_status
 from projections.read_model import Event, ReadModel
 from projections.table import Row, Table
 from projections.tier_status import COLUMNS, RECEIVED_AT, keys, states
@@ -35,4 +36,4 @@ def fold(stored: Sequence[Row], events: Sequence[Event]) -> list[Row]:
     return list(states(stored, events))
 
 
-MODEL = ReadModel(table=TABLE, version=1, fold=fold, keys=keys)
+MODEL = ReadModel(table=TABLE, version=1, fold=fold, keys=keys, latest=tier_status.MODEL)

@@ -39,6 +39,12 @@ OF_ONE_EVENT = frozenset(
 
 SHARED_BY_A_DECISION = frozenset(field.name for field in fields(RecordedEvent)) - OF_ONE_EVENT
 
+READ_ONCE_A_DECISION = SHARED_BY_A_DECISION | {"order_id", "reason_code", "catalog_version"}
+"""What all events of a decision mostly have in common: two pieces of the envelope, compared as they are."""
+
+RECURRING_BODIES = frozenset({"OrderValidated", "TierChanged", "EntitlementsChanged"})
+"""Events that say the same of many orders: all rules passed, this tier became that one."""
+
 Raw = dict[str, Any]
 """A decoded record: Avro's strings, ints, booleans, lists and dicts, under the writer's field names."""
 
@@ -176,9 +182,9 @@ def _sharing_writer(header: bytes, shared: frozenset[str]) -> SharingWriter:
 def _reader(schema: Schema) -> Read:
     careful = partial(decode, schema, start=HEADER_BYTES)
     of_events = schema["name"] == load_schema(EVENTS_SUBJECT)["name"]
-    repeated = SHARED_BY_A_DECISION if of_events else frozenset[str]()
+    repeated = READ_ONCE_A_DECISION if of_events else frozenset[str]()
     try:
-        return compile_reader(schema, HEADER_BYTES, careful, repeated).read
+        return compile_reader(schema, HEADER_BYTES, careful, repeated, RECURRING_BODIES).read
     except UnsupportedSchema:
         return careful
 

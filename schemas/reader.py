@@ -23,6 +23,9 @@ REFUSED = (LookupError, ValueError)
 NEVER_READ: tuple[bytes, tuple[Any, ...]] = (b"\xff" * 11, ())
 """The bytes of a run before the first: no value of Avro begins like that."""
 
+MOST_KNOWN = 1_000
+"""How many records of a kind are remembered before all of them are forgotten."""
+
 Read = Callable[[bytes], dict[str, Any]]
 
 _INDENT = "    "
@@ -38,19 +41,25 @@ class Reader:
 
 
 def compile_reader(
-    schema: Schema, start: int, careful: Read, repeated: Collection[str] = frozenset()
+    schema: Schema,
+    start: int,
+    careful: Read,
+    repeated: Collection[str] = frozenset(),
+    recurring: Collection[str] = frozenset(),
 ) -> Reader:
     """A reader of one record of ``schema`` that begins at byte ``start`` and ends with the value.
 
     Where a union has several records, what is read is (full name, dict). ``careful`` gets every value that
     the generated code does not understand. Fields that stand side by side and are ``repeated`` are read once
-    for records that follow each other with the same bytes there; these records then share the values, so
-    nobody may change a record in them. Raises UnsupportedSchema for a schema that it cannot serve.
+    for records that follow each other with the same bytes there; a record of a union that is ``recurring``
+    is read once for all that are the same to the end of the value. What was read once is shared, so nobody
+    may change a record in these places. Raises UnsupportedSchema for a schema that it cannot serve.
     """
-    generator = _Generator(schema, repeated)
+    generator = _Generator(schema, repeated, recurring)
     source = generator.source(start)
     names: dict[str, Any] = {
         "INT": INT_OF_BYTE,
+        "MOST_KNOWN": MOST_KNOWN,
         "REFUSED": REFUSED,
         "RUNS": [NEVER_READ] * generator.runs,
         "SIZE": SIZE_OF_BYTE,
@@ -67,9 +76,10 @@ def compile_reader(
 class _Generator:
     """Writes the source for one schema. Generated functions take value and place: ``v`` and ``p``."""
 
-    def __init__(self, schema: Schema, repeated: Collection[str]) -> None:
+    def __init__(self, schema: Schema, repeated: Collection[str], recurring: Collection[str]) -> None:
         self._schema = schema
         self._repeated = repeated
+        self._recurring = recurring
         self.runs = 0
         """How many runs of repeated fields there are."""
         self._named = named_types(schema)
@@ -175,9 +185,28 @@ class _Generator:
             record = record_at(branch, self._named)
             if record is None:
                 raise UnsupportedSchema("a union of several types may hold records only")
-            lines.append(f"{_INDENT}{2 * index}: ({record['name']!r}, {self._record(record)}),")
+            recurs = simple_name(record) in self._recurring
+            function = self._recurring_record(record) if recurs else self._record(record)
+            lines.append(f"{_INDENT}{2 * index}: ({record['name']!r}, {function}),")
         name = f"BRANCHES_{len(self._functions)}"
         self._functions[name] = "\n".join([f"{name} = {{", *lines, "}"]) + "\n"
+        return name
+
+    def _recurring_record(self, record: Schema) -> str:
+        """The name of the function that reads ``record``, or takes what the same bytes gave before."""
+        name = f"recurring_{len(self._functions)}"
+        lines = [
+            "rest = v[p:]",
+            f"known = {name.upper()}.get(rest)",
+            "if known is None:",
+            f"{_INDENT}found, end = {self._record(record)}(v, p)",
+            f"{_INDENT}if len({name.upper()}) >= MOST_KNOWN:",
+            f"{_INDENT * 2}{name.upper()}.clear()",
+            f"{_INDENT}known = {name.upper()}[rest] = found, end - p",
+            "found, size = known",
+            "return found, p + size",
+        ]
+        self._functions[name] = f"{name.upper()} = {{}}\n\n\n{_function(name, lines)}"
         return name
 
     def _array(self, items: Any) -> str:

@@ -10,9 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.avsc import COMMANDS_SUBJECT, EVENTS_SUBJECT, load_schema, parse, versions
-from schemas.codec import HEADER_BYTES, SHARED_BY_A_DECISION, Codec, decode
+from schemas.codec import HEADER_BYTES, READ_ONCE_A_DECISION, RECURRING_BODIES, Codec, decode
 from schemas.errors import DecodeError, UnsupportedSchema
-from schemas.reader import compile_reader
+from schemas.reader import MOST_KNOWN, compile_reader
+from schemas.varint import long
 from tests.support.avro_records import EVENT
 from tests.support.avro_values import commands, events
 from tierline.domain.commands import Command
@@ -33,7 +34,7 @@ def not_common(_: bytes) -> dict[str, Any]:
 
 
 READ = {
-    key: compile_reader(schema, HEADER_BYTES, not_common, SHARED_BY_A_DECISION).read
+    key: compile_reader(schema, HEADER_BYTES, not_common, READ_ONCE_A_DECISION, RECURRING_BODIES).read
     for key, schema in SCHEMAS.items()
 }
 
@@ -62,7 +63,7 @@ def test_records_that_share_fields_are_read_as_alone(
     decision: list[RecordedEvent], data: st.DataObject
 ) -> None:
     """Whichever fields an event has in common with the one before it."""
-    shared = data.draw(st.sets(st.sampled_from(sorted(SHARED_BY_A_DECISION))))
+    shared = data.draw(st.sets(st.sampled_from(sorted(READ_ONCE_A_DECISION))))
     given_to_all = {name: getattr(decision[0], name) for name in shared}
     for event in decision:
         value = CODEC.encode_event(replace(event, **given_to_all))
@@ -79,6 +80,26 @@ def test_a_run_that_was_cut_off_is_not_remembered() -> None:
     with pytest.raises(NotCommon):
         reader.read(b"\0\0\0\0\3\2x\x06y")
     assert {"a": "x", "b": "yyy", "c": ""} == reader.read(b"\0\0\0\0\3\2x\x06yyy\0")
+
+
+def test_a_record_that_recurs_is_read_once() -> None:
+    """What follows in the value is compared too; when too many are known, all are forgotten."""
+    schema = parse(
+        '{"type": "record", "name": "Holder", "fields": [{"name": "held", "type": ['
+        '{"type": "record", "name": "A", "fields": [{"name": "a", "type": "int"}]},'
+        '{"type": "record", "name": "B", "fields": [{"name": "b", "type": "int"}]}]}, '
+        '{"name": "last", "type": "int"}]}'
+    )
+    read = compile_reader(schema, 0, not_common, recurring={"A"}).read
+    first, again, longer = read(b"\0\2\4"), read(b"\0\2\4"), read(b"\0\2\6")
+    for number in range(MOST_KNOWN):
+        read(b"\0" + long(number) + b"\4")
+
+    assert {"held": ("A", {"a": 1}), "last": 2} == first == again
+    assert {"held": ("A", {"a": 1}), "last": 3} == longer
+    assert first["held"][1] is again["held"][1]
+    assert first["held"][1] is not read(b"\0\2\4")["held"][1]
+    assert {"held": ("B", {"b": 1}), "last": 2} == read(b"\2\2\4")
 
 
 @settings(deadline=None, max_examples=500)
