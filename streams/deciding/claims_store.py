@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from streams.deciding.copy_rows import bigint, copy_block, integer, raw, row, text, texts, uuid, word
 from tierline.domain.claims import Claim, OrderMoved
 from tierline.domain.commands import Origin
+from tierline.domain.values import quickly_made
 from tierline.kit.database import Connection
 
 _CLAIMS = """
@@ -37,6 +38,7 @@ UPDATE oms.command_claim AS claim SET outcome = moved.outcome, reasons = moved.r
 """
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class NewClaim:
     """A claim with its place: the stream it is about, and the position of its decision's first event."""
@@ -47,6 +49,7 @@ class NewClaim:
     first_position: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class NewOrigin:
     """A place that an attempt of a command came from."""
@@ -72,7 +75,9 @@ def load_claims(connection: Connection, command_ids: Collection[str]) -> dict[st
 
 
 def load_origins(connection: Connection, command_ids: Collection[str]) -> dict[str, set[Origin]]:
-    """Every place that each command came from."""
+    """Every place that each command came from; one without a claim came from nowhere yet."""
+    if not command_ids:
+        return {}
     found: dict[str, set[Origin]] = {}
     for command_id, topic, partition, offset in connection.execute(_ORIGINS, (_uuids(command_ids),)):
         found.setdefault(command_id, set()).add(Origin(topic, partition, offset))

@@ -10,6 +10,7 @@ from schemas.codec import Codec
 from schemas.errors import DecodeError, UnknownType
 from tierline.domain.commands import Command, OpenSubscription
 from tierline.domain.outcome import Dead, DeadLetterClass
+from tierline.domain.values import quickly_made
 from tierline.kit.partitioner import partition_of
 from tierline.kit.records import Record
 
@@ -19,6 +20,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A record that holds a sound command."""

@@ -57,12 +57,10 @@ class PostgresDecisions:
         """See ``DecisionStore.load``."""
         command_ids = {command.command_id for command in commands}
         openings = [c.body for c in commands if isinstance(c.body, OpenSubscription)]
+        claims = claims_store.load_claims(connection, command_ids)
         return Loaded(
             streams=self._load_streams(connection, commands, cached),
-            claims=ClaimBook(
-                claims_store.load_claims(connection, command_ids),
-                claims_store.load_origins(connection, command_ids),
-            ),
+            claims=ClaimBook(claims, claims_store.load_origins(connection, claims)),
             taken_refs=taken_refs(connection, {ref for body in openings for ref in body.external_refs}),
             dead=_load_dead(connection, commands),
         )

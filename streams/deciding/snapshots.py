@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from streams.deciding.state_bytes import StreamState, bytes_of_state, state_of_bytes
 from tierline.domain.state import FOLD_VERSION
+from tierline.domain.values import quickly_made
 from tierline.kit.database import Connection
 
 EVERY = 16
@@ -27,6 +28,7 @@ ON CONFLICT (stream_id) DO UPDATE
 """
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A stream as it is folded: its last version, the state, and the version its snapshot has (0: none)."""

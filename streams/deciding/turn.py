@@ -95,7 +95,7 @@ class Turn:
             self._stream(account_stream(command.account_id)).state,  # type: ignore[arg-type] # by its id
             self._stream(subscription_stream(command.subscription_id)).state,  # type: ignore[arg-type]
         )
-        dead = self.loaded.dead.get(orders_dead_letter_id(command)) or undecidable(state, command, identity)
+        dead = self._verdict(command) or undecidable(state, command, identity)
         if dead is not None:
             self._give_up(Poison(asked.record, dead, command))
             return
@@ -159,6 +159,11 @@ class Turn:
             self.outcomes[command.channel, changes.claim.outcome] += 1
         for moved in changes.moved:
             self.outcomes[command.channel, moved.outcome] += 1
+
+    def _verdict(self, command: Command) -> Dead | None:
+        """Why the intent was called dead before, in another turn or earlier in this one."""
+        dead = self.loaded.dead
+        return dead.get(orders_dead_letter_id(command)) if dead else None
 
     def _stream(self, stream_id: str) -> Stream:
         return self.touched.get(stream_id) or self.loaded.streams[stream_id]

@@ -12,8 +12,10 @@ from tierline.domain.policy import FAIL, Policy, Severity
 from tierline.domain.proposal import Asked, Impossible, Proposal, Unchanged, proposal_of
 from tierline.domain.reasons import REASONS, ReasonCode
 from tierline.domain.standing import reasons_of_standing
+from tierline.domain.values import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """``rejecting`` and ``holding`` hold all failing reasons of their severity, not only the first."""

@@ -14,6 +14,7 @@ from tierline.domain.values import quickly_made
 BASE_ITEM = "base"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Item:
     """One priced thing of a subscription: the plan (``base``, quantity = seats) or a module.
@@ -29,6 +30,7 @@ class Item:
     discounts: tuple[Discount, ...] = ()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class CreditedSpan:
     """A part of an invoiced row that was given back: span, quantity and amount (positive minor units)."""
@@ -58,6 +60,7 @@ class InvoicedRow:
     mode: Mode | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class BillingState:
     """The money side of a subscription.
@@ -77,6 +80,7 @@ class BillingState:
     mode: Mode | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class AccountTerms:
     """The account's side: zone, currency, credit to use, smallest amount worth collecting, carried amount."""
@@ -88,6 +92,7 @@ class AccountTerms:
     carried_minor: int = 0
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Change:
     """The full target set of items from ``at`` on; an item that is missing here ends.

@@ -15,6 +15,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from tierline.domain.refusal import InputRefused
+from tierline.domain.values import quickly_made
 
 Moment = date | datetime
 
@@ -55,6 +56,7 @@ class Interval:
         return self.text
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Period:
     """Half-open: ``start`` belongs to it, ``end`` does not."""

@@ -42,6 +42,7 @@ from tierline.domain.events import (
 )
 from tierline.domain.identity import order_id_of, uuid_of
 from tierline.domain.reasons import ReasonCode
+from tierline.domain.values import quickly_made
 
 RECEIVED = "received"
 HELD = "held"
@@ -58,6 +59,7 @@ RECORDED = "recorded"
 OPEN_TO_OTHER_CONTENT = frozenset({REJECTED, FAILED})
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One attempt of a command: its content (``digest``, hex), its order if it made one, where that stands.
@@ -95,6 +97,7 @@ class ReferenceReused:
     order_id: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class NewAttempt:
     """To be decided. ``order_id`` is None for what makes no order."""
@@ -136,6 +139,7 @@ def attempt_of(identity: Identity) -> int:
             return claim.attempt
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class OrderMoved:
     """Another order that a decision moved: its claim gets this outcome."""
@@ -145,6 +149,7 @@ class OrderMoved:
     reasons: tuple[str, ...]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ClaimChanges:
     """What a decision means for the claims.

@@ -43,6 +43,7 @@ class Contract:
     minimum_spend_minor: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class InvoicedCredit:
     """A part of an invoiced row that was given back: span, quantity, amount (positive minor units)."""

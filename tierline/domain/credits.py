@@ -14,9 +14,10 @@ from tierline.domain.billing import CreditedSpan, InvoicedRow
 from tierline.domain.calendar import Moment
 from tierline.domain.modes import Mode, cut_at, reading, span_order
 from tierline.domain.money import allocate, round_ratio
-from tierline.domain.values import replace
+from tierline.domain.values import quickly_made, replace
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class RowCredit:
     """The credit of one row: ``numerator / denominator`` of its amount, at most ``available_minor``.
@@ -41,6 +42,7 @@ class RowCredit:
         return round_ratio(whole * self.numerator, self.denominator) > self.amount_minor
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class _Piece:
     start: Moment

@@ -17,6 +17,7 @@ from tierline.domain.calendar import (
     shift,
 )
 from tierline.domain.refusal import InputRefused
+from tierline.domain.values import quickly_made
 
 
 class Cycle(StrEnum):
@@ -30,6 +31,7 @@ class Cycle(StrEnum):
     RESTART = "restart"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where a change puts the subscription.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tierline.domain.catalog import Catalog, Plan, months_in
+from tierline.domain.values import quickly_made
 
 
 class Direction(StrEnum):
@@ -21,6 +22,7 @@ class Direction(StrEnum):
     UNCHANGED = "unchanged"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What a subscription has, or asks for."""

@@ -21,6 +21,7 @@ from tierline.domain.policy import ERROR, FAIL, PASS, Rule, Severity, Strictness
 from tierline.domain.proposal import Asked, Impossible, Proposal, Target, Unchanged
 from tierline.domain.quote import Quote
 from tierline.domain.schedule import interval_of_text
+from tierline.domain.values import quickly_made
 
 STANDING_SUSPENDED = "suspended"
 STANDING_ARREARS = "arrears"
@@ -29,6 +30,7 @@ ALL_RULES = tuple(Rule)
 NO_TARGET = "not answered: the order has no target that could be judged"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Findings:
     """Why rules fail and why rules could not be answered, by rule; ``asked`` are all that were put."""

@@ -31,6 +31,7 @@ class Verdict:
     detail: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Limit:
     """An entitlement with a number: a limit by name."""
@@ -39,6 +40,7 @@ class Limit:
     value: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class BilledItem:
     """One item at the price in force: ``list_minor`` for the whole interval and quantity, before discounts.
@@ -107,6 +109,7 @@ class SubscriptionOpeningRejected:
     reasons: tuple[Reason, ...]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class OrderReceived:
     """``modules_complete``: they are all that shall be in force; else they join those that are."""
@@ -270,6 +273,7 @@ class PaymentRefunded:
     currency: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class TierChanged:
     from_tier: str
@@ -280,6 +284,7 @@ class TierChanged:
     to_seats: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class EntitlementsChanged:
     """Features switched on and off, and all limits in force afterwards."""
@@ -289,6 +294,7 @@ class EntitlementsChanged:
     limits: tuple[Limit, ...]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class BillingScheduleAdjusted:
     """The billing side after a change: all items and all invoiced rows in force.
@@ -307,6 +313,7 @@ class BillingScheduleAdjusted:
     anchor: int | None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class OrderCompleted:
     """``reason`` is ALREADY_IN_FORCE where nothing had to change, else null."""

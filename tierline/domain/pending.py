@@ -34,8 +34,10 @@ from tierline.domain.subscription import (
     OnHold,
     OrderFacts,
 )
+from tierline.domain.values import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Clear:
     """Nothing is in the way, or only what the newer order may supersede."""

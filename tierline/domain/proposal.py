@@ -24,12 +24,13 @@ from tierline.domain.refusal import InputRefused
 from tierline.domain.rolling import Current, is_before, roll_until
 from tierline.domain.schedule import billing_of
 from tierline.domain.subscription import ActiveSubscription
-from tierline.domain.values import replace
+from tierline.domain.values import quickly_made, replace
 
 MOST_SEATS = 1_000_000
 NOW = "now"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One order against the subscription as it stands when the broker took the order in.
@@ -59,6 +60,7 @@ class Unchanged:
     """The order asks for what is in force."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Target:
     """The change that is asked for, its price, and the price book that it is made by."""

@@ -22,9 +22,10 @@ from tierline.domain.money import Exact
 from tierline.domain.quote import Quote
 from tierline.domain.renewal import next_billing
 from tierline.domain.settlement import settle
-from tierline.domain.values import replace
+from tierline.domain.values import quickly_made, replace
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class _Case:
     """One change with everything that its lines depend on."""

@@ -10,6 +10,7 @@ from tierline.domain.cycles import Cycle
 from tierline.domain.lines import Line
 from tierline.domain.modes import Mode
 from tierline.domain.settlement import Settlement
+from tierline.domain.values import quickly_made
 
 TAX_NOT_COMPUTED = "not_computed"
 
@@ -22,6 +23,7 @@ class NextBilling:
     amount_minor: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Quote:
     """Lines, what they come to, and the billing state before and after. Amounts in minor units.

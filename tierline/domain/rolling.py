@@ -26,12 +26,13 @@ from tierline.domain.refusal import InputRefused
 from tierline.domain.renewal import Rolled, next_billing, roll_period
 from tierline.domain.schedule import billing_of, carried_row, schedule_invoiced, schedule_rolled
 from tierline.domain.subscription import ActiveSubscription, Schedule
-from tierline.domain.values import replace
+from tierline.domain.values import quickly_made, replace
 
 # Ten years of months, four months of days: more in one decision is wrong data rather than a long silence.
 MOST_PERIODS = 120
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Current:
     """The schedule whose period is in force at the moment, and what happened on the way to it."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tierline.domain.billing import AccountTerms
+from tierline.domain.values import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """All in minor units. ``net`` = lines + what was carried; ``due`` is what is asked for now."""

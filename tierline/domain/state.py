@@ -10,7 +10,7 @@ from tierline.domain.events import Event, RecordedEvent
 from tierline.domain.invariant import BrokenInvariant
 from tierline.domain.subscription import ActiveSubscription, NoSubscription, SubscriptionState
 from tierline.domain.subscription_fold import evolve_subscription
-from tierline.domain.values import replace
+from tierline.domain.values import quickly_made, replace
 
 # Snapshots of another version are thrown away and folded anew: raise it with every change of a state or fold.
 FOLD_VERSION = 5
@@ -19,6 +19,7 @@ ACCOUNT_PREFIX = "account:"
 SUBSCRIPTION_PREFIX = "subscription:"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class State:
     """Both streams that one command may touch."""

@@ -41,6 +41,7 @@ class Payment:
     stage: PaymentStage
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
     """Who ordered, when the broker took it in (ms), and by when it had to be decided, if at all.
@@ -57,6 +58,7 @@ class OrderFacts:
     payments: int = 0
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Arriving:
     """An order between OrderReceived and its verdict. It never outlives its decision."""
@@ -75,6 +77,7 @@ class OnHold:
     request: OrderReceived
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Quoted:
     """Accepted and priced; whether money must be collected is said next."""
@@ -118,6 +121,7 @@ LiveOrder = Quoted | AwaitingPayment | Authorized | Capturing
 PaidOrder = AwaitingPayment | Authorized | Capturing
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """The billing side in force, as events carry it: moments as ISO text, money in minor units.
