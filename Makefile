@@ -7,7 +7,7 @@ PYTEST_WORKERS ?= 2
 MONEY_PROPERTIES := $(addprefix tests/unit/domain/test_,proration_properties.py billing_record.py calendar.py discounts.py money.py scenario.py settlement.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test test-long faults-long mutants demo up down bench lock clean
+.PHONY: help setup check fix test test-long faults faults-long mutants demo up down bench lock clean
 
 help: ## list the recipes
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
@@ -38,6 +38,10 @@ test: setup ## all tests, on real Kafka, registry and PostgreSQL
 
 test-long: setup ## the properties of the money core with 10,000 examples each: 26 minutes of CPU, ten times those of 1,000
 	$(BIN)/pytest -q -n $(PYTEST_WORKERS) --dist worksteal --hypothesis-profile long --timeout 3600 -m hypothesis $(MONEY_PROPERTIES) $(ARGS)
+
+faults: setup ## the fault tests alone; what came of them goes into the table of docs/reliability.md
+	$(BIN)/pytest --stack -n $(PYTEST_WORKERS) --dist worksteal --fault-table benchmarks/faults.json tests/faults $(ARGS)
+	$(BIN)/python -m tests.support.fault_table benchmarks/faults.json
 
 faults-long: setup ## the faults of workers many times over, printing seeds; how often is in docs/reliability.md
 	$(BIN)/pytest --stack -n0 -s --rounds 200 tests/faults/test_killed_workers.py $(ARGS)

@@ -15,6 +15,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.support.fault_table import FaultTable
 from tests.support.stack import SharedStack, own_part_of, shared_stack
 from tierline.kit.settings import Settings
 from tierline.local.errors import StackError
@@ -37,11 +38,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--seed", type=int, help="repeat a fault run with the seed that it printed")
     group.addoption("--rounds", type=int, help="how often each fault strikes, and no limit of time per test")
+    group.addoption("--fault-table", metavar="FILE", help="write what the runs of faults came to, as JSON")
     group.addoption("--stack-data", metavar="DIR", help="with --stack: use the stack that runs in DIR")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the shared stack in the controlling process; a worker is told about it."""
+    table = config.getoption("--fault-table")
+    if table and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FaultTable(Path(table)))
     if not config.getoption("--stack") or config.getoption("--collect-only"):
         return
     told: dict[str, str] | None = getattr(config, "workerinput", {}).get("stack")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -13,16 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
+from tests.support.fault_runs import Fault, Faults
 from tests.support.link import Link
-from tests.support.pipeline import (
-    InFlight,
-    Traffic,
-    opened_samples,
-    quickly_rebalancing,
-    running_workers,
-    seeded,
-    settled_and_clean,
-)
+from tests.support.pipeline import InFlight, quickly_rebalancing, running_workers
 from tests.support.waiting import wait_for
 from tierline.kit.settings import Settings
 from tierline.local.workers import WORKERS
@@ -32,16 +24,6 @@ STANDING_STILL = 5 * RATE
 """So many records more before the workers than at the beginning: the session of every member has ended."""
 SLOW_S = (0.05, 0.1)
 """One way: servers on another continent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """What a fault met: records before the workers, connections that passed over the link."""
-
-    server: str
-    fault: str
-    records: int
-    connections: int
 
 
 def address_of(url: SecretStr) -> str:
@@ -100,38 +82,35 @@ def _is_worth_a_fault(link: Link, in_flight: InFlight) -> bool:
     return link.connections >= len(WORKERS) and in_flight.records() > 0
 
 
-FAULTS: tuple[Callable[[Link, InFlight, random.Random], None], ...] = (slow, silent, cut, reset)
+FAULTS: dict[Fault, Callable[[Link, InFlight, random.Random], None]] = {
+    Fault.SLOW_LINK: slow,
+    Fault.SILENT_LINK: silent,
+    Fault.CUT_LINK: cut,
+    Fault.RESET_LINK: reset,
+}
 
 
 @pytest.mark.fault
 @pytest.mark.timeout(420)
-def test_bad_links_to_the_servers_lose_nothing(
-    settings: Settings, tmp_path: Path, pytestconfig: pytest.Config
-) -> None:
+def test_bad_links_to_the_servers_lose_nothing(faults: Faults, settings: Settings, tmp_path: Path) -> None:
     """All workers meet each fault of each link with records before them; every intent has its one outcome."""
-    rng, seed = seeded(pytestconfig.getoption("--seed"))
     settings = quickly_rebalancing(settings)
-    in_flight = InFlight(settings)
-    hits: list[Hit] = []
     with (
         Link(settings.kafka.bootstrap_servers, kafka=True) as kafka,
         Link(address_of(settings.database_url)) as postgres,
         running_workers(over(kafka, postgres, settings), tmp_path) as workers,
     ):
-        samples = opened_samples(settings, 400, seed, "links")
         rounds = [*product({"kafka": kafka, "postgres": postgres}.items(), FAULTS)]
-        rng.shuffle(rounds)
-        with Traffic(settings, samples, seed, 20_000, RATE, tmp_path, name="links") as traffic:
+        faults.rng.shuffle(rounds)
+        with faults.under_load(settings, accounts=400, rate=RATE) as run:
             for (server, link), fault in rounds:
-                wait_for(partial(_is_worth_a_fault, link, in_flight), "records and workers to meet the fault")
-                hits.append(Hit(server, fault.__name__, in_flight.records(), link.connections))
-                fault(link, in_flight, rng)
+                wait_for(
+                    partial(_is_worth_a_fault, link, run.in_flight), "records and workers to meet the fault"
+                )
+                run.hit(fault, f"all workers and {server}", run.in_flight.records())
+                FAULTS[fault](link, run.in_flight, faults.rng)
                 link.restore()
-            assert traffic.running, "the traffic ended before the last fault: the run does not count"
-            traffic.finish()
-        report = settled_and_clean(settings, traffic)
         assert [0] * len(WORKERS) == [worker.restarts for worker in workers]
 
-    assert len(rounds) == len(hits)
-    assert all(hit.records and hit.connections >= len(WORKERS) for hit in hits), hits
-    assert report.tallies["portal"].completed
+    assert len(rounds) == run.hits_in_flight()
+    assert run.report.tallies["portal"].completed

@@ -8,15 +8,10 @@ import psycopg
 import pytest
 
 from deadletter.breaker_window import BreakerRules
+from schemas.topics import NORMALIZER
 from tests.support.broken_deploy import broken_deploy, quick_breakers
-from tests.support.pipeline import (
-    Traffic,
-    opened_samples,
-    quickly_rebalancing,
-    running_workers,
-    seeded,
-    settled_and_clean,
-)
+from tests.support.fault_runs import Fault, Faults
+from tests.support.pipeline import quickly_rebalancing, running_workers
 from tests.support.waiting import wait_for
 from tierline.kit.settings import Settings
 
@@ -34,26 +29,24 @@ def by_partition(settings: Settings, statement: str) -> dict[int, object]:
 @pytest.mark.fault
 @pytest.mark.timeout(420)
 def test_a_deploy_that_breaks_a_channel_buries_a_window_and_three(
-    settings: Settings, tmp_path: Path, pytestconfig: pytest.Config
+    faults: Faults, settings: Settings, tmp_path: Path
 ) -> None:
     """Per partition; the other channels go on, and after the mended deploy every other order is decided."""
-    _, seed = seeded(pytestconfig.getoption("--seed"))
     settings = quickly_rebalancing(settings).model_copy(update={"breaker_policy": quick_breakers(tmp_path)})
-    with running_workers(settings, tmp_path / "logs") as workers:
-        samples = opened_samples(settings, 200, seed, "deploys")
+    with (
+        running_workers(settings, tmp_path / "logs") as workers,
+        faults.under_load(settings, accounts=200, rate=RATE, settle_s=180) as run,
+    ):
         normalizer = workers["normalizer"]
-        with Traffic(settings, samples, seed, 20_000, RATE, tmp_path, name="deploys") as traffic:
-            normalizer.restart(broken_deploy(tmp_path / "broken", "portal"))
-            wait_for(
-                lambda: len(waiting(settings)) == settings.kafka.partitions,
-                "every partition of the portal waits for another version",
-                120,
-            )
-            normalizer.restart()
-            wait_for(lambda: not waiting(settings), "the mended deploy lets every partition go on")
-            assert traffic.running, "the traffic ended before the mended deploy: the run does not count"
-            traffic.finish()
-        report = settled_and_clean(settings, traffic, 180)
+        run.hit(Fault.BROKEN_DEPLOY, normalizer.name, run.in_flight.wait_for_work(NORMALIZER))
+        normalizer.restart(broken_deploy(tmp_path / "broken", "portal"))
+        wait_for(
+            lambda: len(waiting(settings)) == settings.kafka.partitions,
+            "every partition of the portal waits for another version",
+            120,
+        )
+        normalizer.restart()
+        wait_for(lambda: not waiting(settings), "the mended deploy lets every partition go on")
 
     bugs = by_partition(
         settings,
@@ -61,7 +54,7 @@ def test_a_deploy_that_breaks_a_channel_buries_a_window_and_three(
     )
     assert settings.kafka.partitions == len(bugs)
     assert all(0 < int(str(buried)) <= RULES.window + RULES.alone for buried in bugs.values()), bugs
-    assert report.tallies["portal"].completed
+    assert run.report.tallies["portal"].completed
     assert set() == {
         state
         for state in by_partition(

@@ -7,23 +7,15 @@ import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from schemas.topics import COMMANDS
-from tests.support.pipeline import (
-    CONSUMERS,
-    InFlight,
-    Traffic,
-    opened_samples,
-    quickly_rebalancing,
-    running_workers,
-    seeded,
-    settled_and_clean,
-)
+from tests.support.fault_runs import Fault, FaultRun, Faults
+from tests.support.pipeline import CONSUMERS, quickly_rebalancing, running_workers
 from tests.support.stack import environment_of
 from tests.support.waiting import wait_for
 from tierline import bootstrap
@@ -36,8 +28,6 @@ from tierline.local.workers import WORKERS, Worker
 VICTIMS = ("orders", "projector")
 ROUNDS = 1
 RATE = 20
-MOST_INTENTS = 10_000
-"""For each round."""
 
 
 def points_of(victim: str, rounds: int, rng: random.Random) -> list[str]:
@@ -54,33 +44,31 @@ class Victim:
     worker: Worker
     consumer: str
     points: list[str]
-    hits: list[tuple[str, int]] = field(default_factory=list)
 
-    def die_everywhere(self, in_flight: InFlight, poison: Callable[[], None]) -> None:
+    def die_everywhere(self, run: FaultRun, poison: Callable[[], None]) -> None:
         """Each place kills, with records before the worker."""
         for point in self.points:
             poison()
-            before = in_flight.wait_for_work(self.consumer)
+            before = run.in_flight.wait_for_work(self.consumer)
             self.worker.start({"TIERLINE_CRASH_POINT": point})
             wait_for(lambda: not self.worker.is_running(), f"{self.worker.name} to die at {point}", 120)
             assert -signal.SIGKILL == self.worker.exit_code, f"{point}: see {self.worker.log}"
-            self.hits.append((point, before))
+            run.hit(Fault.DIED_BETWEEN_STEPS, f"{self.worker.name} at {point}", before)
 
 
 @pytest.mark.fault
 @pytest.mark.timeout(420)
 def test_workers_that_die_between_any_two_steps_lose_nothing_and_repeat_nothing(
-    settings: Settings, tmp_path: Path, pytestconfig: pytest.Config
+    faults: Faults, settings: Settings, tmp_path: Path
 ) -> None:
     """Decider and projector side by side; a command that nobody can decide comes along each time."""
-    rng, seed = seeded(pytestconfig.getoption("--seed"))
-    rounds = pytestconfig.getoption("--rounds") or ROUNDS
+    rounds = faults.rounds(ROUNDS)
     settings = quickly_rebalancing(settings)
-    in_flight = InFlight(settings)
-    bad = Message(COMMANDS.name, None, b"bad", 0)
     victims = [
         Victim(
-            Worker(name, tmp_path, environment_of(settings)), CONSUMERS[name], points_of(name, rounds, rng)
+            Worker(name, tmp_path, environment_of(settings)),
+            CONSUMERS[name],
+            points_of(name, rounds, faults.rng),
         )
         for name in VICTIMS
     ]
@@ -89,22 +77,16 @@ def test_workers_that_die_between_any_two_steps_lose_nothing_and_repeat_nothing(
         for victim in victims:
             victim.worker.start()
             kept.callback(victim.worker.stop)
-        samples = opened_samples(settings, 200, seed, "points")
+        bad = Message(COMMANDS.name, None, b"bad", 0)
         poison = partial(send_all, bootstrap.producer(settings, "poison"), [bad], 30)
-        with Traffic(
-            settings, samples, seed, rounds * MOST_INTENTS, RATE, tmp_path, name="points"
-        ) as traffic:
+        with faults.under_load(settings, accounts=200, rate=RATE) as run:
             for victim in victims:
                 victim.worker.kill9()
             with ThreadPoolExecutor(len(victims)) as side_by_side:
-                runs = {side_by_side.submit(v.die_everywhere, in_flight, poison): v for v in victims}
-                for ended in as_completed(runs):
+                dying = {side_by_side.submit(v.die_everywhere, run, poison): v for v in victims}
+                for ended in as_completed(dying):
                     ended.result()
-                    runs[ended].worker.start()  # without a decider the projector would have nothing to do
-            assert traffic.running, "the traffic ended before the last death: the run does not count"
-            traffic.finish()
-        report = settled_and_clean(settings, traffic)
+                    dying[ended].worker.start()  # without a decider the projector would have nothing to do
 
-    assert all(len(victim.points) == len(victim.hits) for victim in victims)
-    assert all(before for victim in victims for _, before in victim.hits)
-    assert report.tallies["portal"].completed
+    assert sum(len(victim.points) for victim in victims) == run.hits_in_flight()
+    assert run.report.tallies["portal"].completed

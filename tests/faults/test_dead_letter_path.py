@@ -12,9 +12,10 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from schemas.create_topics import create_topics
-from schemas.topics import Topic, orders_topic
+from schemas.topics import NORMALIZER, Topic, orders_topic
+from tests.support.fault_runs import Fault, FaultRun, Faults
 from tests.support.normalizer_bench import NormalizerBench
-from tests.support.pipeline import opened_samples, running_workers
+from tests.support.pipeline import InFlight, opened_samples, running_workers
 from tests.support.stack import environment_of
 from tests.support.waiting import wait_for
 from tierline.kit.confluent_broker import new_admin
@@ -30,6 +31,8 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(420)]
 PORTAL = orders_topic("portal")
 WAIT_S = 120
 SMALL_BYTES = 16_384
+IMPATIENCE_MS = 5_000
+"""How long a worker tries to send to a topic that is gone."""
 
 
 def twin_of(topic: Topic) -> Topic:
@@ -96,12 +99,16 @@ def test_without_its_dead_letter_topic_the_normalizer_refuses_to_start(settings:
     assert "tierline prepare" in ended.stderr
 
 
-def test_a_dead_letter_topic_that_goes_away_costs_nothing(settings: Settings, tmp_path: Path) -> None:
+def test_a_dead_letter_topic_that_goes_away_costs_nothing(
+    faults: Faults, settings: Settings, tmp_path: Path
+) -> None:
     """The worker ends rather than pass a dead record by; with the topic back every record has its outcome.
 
     Triage waits to be told that its positions hold for the new topic as well.
     """
-    bench = NormalizerBench(settings)
+    impatient = settings.kafka.model_copy(update={"delivery_timeout_ms": IMPATIENCE_MS})
+    bench = NormalizerBench(settings.model_copy(update={"kafka": impatient}))
+    run = FaultRun(InFlight(bench.settings))
     with running_workers(bench.settings, tmp_path) as workers:
         orders = sound(bench.settings, 7)
         normalizer = workers["normalizer"]
@@ -110,6 +117,7 @@ def test_a_dead_letter_topic_that_goes_away_costs_nothing(settings: Settings, tm
         delete(settings)
         before = normalizer.restarts
         bench.publish([*(bad(number) for number in range(8)), *orders[40:]])
+        run.hit(Fault.NO_DEAD_LETTERS, normalizer.name, run.in_flight.wait_for_work(NORMALIZER))
         wait_for(lambda: normalizer.restarts > before, "the normalizer has ended", WAIT_S)
         assert 0 < bench.fetch("SELECT count(*) FROM deadletter.verdict")[0][0], (
             "no dead letter was under way"
@@ -118,6 +126,7 @@ def test_a_dead_letter_topic_that_goes_away_costs_nothing(settings: Settings, tm
         bench.wait_until_all_ended(WAIT_S)
         bench.execute("DELETE FROM oms.setting WHERE name = 'topic_id.' || %s", twin_of(PORTAL).name)
         report = clean(bench.settings)
+        faults.ended(run, report, 88)
 
     assert 8 == report.tallies["portal"].dead_lettered
     assert 88 == report.tallies["portal"].outcomes

@@ -9,18 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.fault_runs import Fault, FaultRun, Faults
 from tests.support.freezing import frozen, partitions_by_log
-from tests.support.pipeline import (
-    CONSUMERS,
-    SHARED_WORK,
-    InFlight,
-    Traffic,
-    opened_samples,
-    quickly_rebalancing,
-    running_workers,
-    seeded,
-    settled_and_clean,
-)
+from tests.support.pipeline import CONSUMERS, SHARED_WORK, quickly_rebalancing, running_workers
 from tests.support.waiting import wait_for
 from tests.support.worker_health import wait_for_partitions
 from tierline.kit.settings import Settings
@@ -32,14 +23,11 @@ POINTS = {
 }
 ROUNDS = 1
 RATE = 40
-MOST_INTENTS = 20_000
-"""For each round."""
 
 
-def freeze(settings: Settings, victim: Worker, points: list[str]) -> list[tuple[str, int]]:
-    """At each point once, with records before it; its twin goes on meanwhile. Returns what was under way."""
-    in_flight, consumer = InFlight(settings), CONSUMERS[victim.kind]
-    hits = []
+def freeze(settings: Settings, victim: Worker, points: list[str], run: FaultRun) -> None:
+    """At each point once, with records before it; its twin goes on meanwhile."""
+    consumer = CONSUMERS[victim.kind]
     for point in points:
         victim.stop()
         victim.start({"TIERLINE_CRASH_POINT": f"stop@{point}"})
@@ -47,10 +35,9 @@ def freeze(settings: Settings, victim: Worker, points: list[str]) -> list[tuple[
         had = partitions_by_log(victim)
         assert had, f"{victim.name} froze at {point} without any partition: see {victim.log}"
         with frozen(settings, victim, consumer, had):
-            hits.append((point, in_flight.wait_for_work(consumer)))
-            in_flight.wait_for_progress(consumer)
+            run.hit(Fault.FROZEN, f"{victim.name} at {point}", run.in_flight.wait_for_work(consumer))
+            run.in_flight.wait_for_progress(consumer)
         wait_for_partitions(victim)
-    return hits
 
 
 def _stands_still(worker: Worker) -> bool:
@@ -60,27 +47,22 @@ def _stands_still(worker: Worker) -> bool:
 @pytest.mark.fault
 @pytest.mark.timeout(420)
 def test_workers_that_were_frozen_in_a_turn_change_nothing_when_they_wake(
-    settings: Settings, tmp_path: Path, pytestconfig: pytest.Config
+    faults: Faults, settings: Settings, tmp_path: Path
 ) -> None:
     """Before and after the commit, and half way through publishing; decider and projector side by side."""
-    rng, seed = seeded(pytestconfig.getoption("--seed"))
-    rounds = pytestconfig.getoption("--rounds") or ROUNDS
+    rounds = faults.rounds(ROUNDS)
     settings = quickly_rebalancing(settings)
-    points = {kind: rng.sample(rounds * [*at], rounds * len(at)) for kind, at in POINTS.items()}
-    with running_workers(settings, tmp_path, SHARED_WORK) as workers:
-        samples = opened_samples(settings, 400, seed, "frozen")
-        with Traffic(
-            settings, samples, seed, rounds * MOST_INTENTS, RATE, tmp_path, name="frozen"
-        ) as traffic:
-            with ThreadPoolExecutor(len(POINTS)) as side_by_side:
-                runs = [
-                    side_by_side.submit(freeze, settings, workers[kind], at) for kind, at in points.items()
-                ]
-                hits = [hit for run in runs for hit in run.result()]
-            assert traffic.running, "the traffic ended before the last freeze: the run does not count"
-            traffic.finish()
-        report = settled_and_clean(settings, traffic)
+    points = {kind: faults.rng.sample(rounds * [*at], rounds * len(at)) for kind, at in POINTS.items()}
+    with (
+        running_workers(settings, tmp_path, SHARED_WORK) as workers,
+        faults.under_load(settings, accounts=400, rate=RATE) as run,
+        ThreadPoolExecutor(len(POINTS)) as side_by_side,
+    ):
+        frozen_ones = [
+            side_by_side.submit(freeze, settings, workers[kind], at, run) for kind, at in points.items()
+        ]
+        for one in frozen_ones:
+            one.result()
 
-    assert sum(map(len, points.values())) == len(hits)
-    assert all(before for _, before in hits)
-    assert report.tallies["portal"].completed
+    assert sum(map(len, points.values())) == run.hits_in_flight()
+    assert run.report.tallies["portal"].completed

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import NORMALIZER
+from tests.support.fault_runs import Fault, FaultRun, Faults
 from tests.support.freezing import frozen, owners
 from tests.support.hold_policies import hold_policy
 from tests.support.late_accounts import LateAccounts
-from tests.support.pipeline import quickly_rebalancing, running_workers
+from tests.support.pipeline import InFlight, quickly_rebalancing, running_workers
 from tests.support.waiting import wait_for
 from tests.support.worker_health import held_by, wait_for_partitions
 from tierline.kit.crash_points import CRASH_POINTS
@@ -58,19 +59,28 @@ def late(
         yield LateAccounts(settings), workers
 
 
-def killed(worker: Worker, point: str, work: Callable[[], None]) -> None:
-    """Start ``worker`` so that it dies at ``point``, do ``work``, and see it die and come back."""
-    worker.restart({"TIERLINE_CRASH_POINT": f"normalizer.{point}"})
+def killed(run: FaultRun, worker: Worker, point: str, records: int, work: Callable[[], None]) -> None:
+    """Start ``worker`` so that it dies at ``point``, give it ``records``, see it die, and bring it back.
+
+    At once: whoever keeps it running would wait longer after each death.
+    """
+    worker.stop()
+    worker.start({"TIERLINE_CRASH_POINT": f"normalizer.{point}"})
     armed = worker.pid
     work()
-    wait_for(lambda: worker.pid != armed and worker.is_running(), f"{point} to kill", 120)
+    wait_for(lambda: worker.pid != armed, f"{point} to kill", 120)
+    run.hit(Fault.DIED_BETWEEN_STEPS, f"normalizer at {point}", records)
+    worker.restart()
 
 
-def test_killed_between_any_two_steps_of_the_guard(settings: Settings, tmp_path: Path) -> None:
+def test_killed_between_any_two_steps_of_the_guard(
+    faults: Faults, settings: Settings, tmp_path: Path
+) -> None:
     """Orders that are decided, that die and that wait, side by side: each has its one outcome."""
     points = {f"normalizer.{point}" for point in (*GUARDING, *HOLDING, *RELEASING)}
     assert points == {point for point in CRASH_POINTS if point.startswith("normalizer.")}
 
+    run = FaultRun(InFlight(settings))
     with late(settings, tmp_path) as (orders, workers):
         for point in GUARDING:
             orders.open(point, 5)
@@ -80,37 +90,45 @@ def test_killed_between_any_two_steps_of_the_guard(settings: Settings, tmp_path:
                 orders.publish_bad(name, 2)
                 orders.publish(f"{name}_late", 3, 2)
 
-            killed(workers["normalizer"], point, all_sorts)
+            killed(run, workers["normalizer"], point, 18, all_sorts)
         waiting = 6 * len(GUARDING)
         orders.settled(held=waiting, dead=2 * len(GUARDING))
         for point in GUARDING:
             orders.open(f"{point}_late", 3)
-        orders.settled(dead=2 * len(GUARDING))
+        report = orders.settled(dead=2 * len(GUARDING))
         for point in GUARDING:
             orders.in_order(f"{point}_late")
+        faults.ended(run, report, orders.published)
 
 
-def test_killed_between_any_two_steps_of_hold_and_release(settings: Settings, tmp_path: Path) -> None:
+def test_killed_between_any_two_steps_of_hold_and_release(
+    faults: Faults, settings: Settings, tmp_path: Path
+) -> None:
     """Each point is reached and kills; afterwards nothing waits, nothing is lost, nothing happened twice."""
+    run = FaultRun(InFlight(settings))
     with late(settings, tmp_path) as (orders, workers):
         for point in HOLDING:
-            killed(workers["normalizer"], point, lambda name=point: orders.publish(name, 5, 2))  # type: ignore[misc] # bound on purpose
+            killed(run, workers["normalizer"], point, 10, lambda name=point: orders.publish(name, 5, 2))  # type: ignore[misc] # bound on purpose
         waiting = 10 * len(HOLDING)
         wait_for(lambda: orders.held == waiting, "everything to be held", 60)
         for point in RELEASING:
             orders.publish(point, 5, 2)
             wait_for(lambda: orders.held == waiting + 10, "ten more to be held", 60)
-            killed(workers["normalizer"], point, lambda name=point: orders.open(name, 5))  # type: ignore[misc] # bound on purpose
+            killed(run, workers["normalizer"], point, 10, lambda name=point: orders.open(name, 5))  # type: ignore[misc] # bound on purpose
             wait_for(lambda: orders.held == waiting, "the ten to be released", 60)
         for point in HOLDING:
             orders.open(point, 5)
-        orders.settled()
+        report = orders.settled()
         for name in (*HOLDING, *RELEASING):
             orders.in_order(name)
+        faults.ended(run, report, orders.published)
 
 
-def test_a_worker_that_was_frozen_changes_nothing_when_it_wakes(settings: Settings, tmp_path: Path) -> None:
+def test_a_worker_that_was_frozen_changes_nothing_when_it_wakes(
+    faults: Faults, settings: Settings, tmp_path: Path
+) -> None:
     """Stopped past its session five times, while orders wait and while they are released by its successor."""
+    run = FaultRun(InFlight(settings))
     with late(settings, tmp_path, TWO_NORMALIZERS) as (orders, workers):
         pair = [worker for worker in workers if worker.kind == "normalizer"]
         for turn in range(5):
@@ -118,15 +136,18 @@ def test_a_worker_that_was_frozen_changes_nothing_when_it_wakes(settings: Settin
             victim = pair[turn % 2]
             wait_for_partitions(victim)
             orders.publish(name, 20)
-            wait_for(lambda: orders.held > 0, "something is held", 60)
+            run.hit(Fault.FROZEN, victim.name, wait_for(lambda: orders.held, "something is held", 60))
             with frozen(orders.settings, victim, NORMALIZER, held_by(victim)):
                 orders.open(name, 20)
                 wait_for(lambda: orders.held == 0, "the other one to take over and release", 120)
-        orders.settled()
+        faults.ended(run, orders.settled(), orders.published)
 
 
-def test_a_rebalance_storm_while_a_thousand_keys_are_held(settings: Settings, tmp_path: Path) -> None:
+def test_a_rebalance_storm_while_a_thousand_keys_are_held(
+    faults: Faults, settings: Settings, tmp_path: Path
+) -> None:
     """A second normalizer leaves and joins again and again; then the accounts come, all at once."""
+    run = FaultRun(InFlight(settings))
     with late(settings, tmp_path, TWO_NORMALIZERS) as (orders, workers):
         orders.publish("storm", 1_000)
         wait_for(lambda: orders.held == 1_000, "a thousand held records", 120)
@@ -134,11 +155,12 @@ def test_a_rebalance_storm_while_a_thousand_keys_are_held(settings: Settings, tm
         for _ in range(5):
             wait_for_partitions(second)
             shared = owners(orders.settings, NORMALIZER)
+            run.hit(Fault.REBALANCED, second.name, orders.held)
             second.stop()
             wait_for(partial(_has_changed, orders, shared), "the first one to have all again", 60)
             second.start()
         orders.open("storm", 1_000)
-        orders.settled()
+        faults.ended(run, orders.settled(), orders.published)
 
 
 def test_references_that_come_at_the_very_moment_of_the_hold(settings: Settings, tmp_path: Path) -> None:

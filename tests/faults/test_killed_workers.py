@@ -7,49 +7,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pipeline import (
-    CONSUMERS,
-    SHARED_WORK,
-    InFlight,
-    Traffic,
-    opened_samples,
-    quickly_rebalancing,
-    running_workers,
-    seeded,
-    settled_and_clean,
-)
+from tests.support.fault_runs import Fault, Faults
+from tests.support.pipeline import CONSUMERS, SHARED_WORK, quickly_rebalancing, running_workers
 from tierline.kit.settings import Settings
 
 ROUNDS = 20
 RATE = 40
-MOST_INTENTS = 2_500
-"""For each round."""
 
 
 @pytest.mark.fault
 @pytest.mark.timeout(600)
 def test_killed_workers_lose_nothing_and_repeat_nothing(
-    settings: Settings, tmp_path: Path, pytestconfig: pytest.Config
+    faults: Faults, settings: Settings, tmp_path: Path
 ) -> None:
     """Each round kills a worker with records in its own partitions, while others may still be starting."""
-    rng, seed = seeded(pytestconfig.getoption("--seed"))
-    rounds = pytestconfig.getoption("--rounds") or ROUNDS
+    rounds = faults.rounds(ROUNDS)
     settings = quickly_rebalancing(settings, decline_rate=0.05)
-    in_flight = InFlight(settings)
-    hits: list[tuple[str, int]] = []
-    with running_workers(settings, tmp_path, SHARED_WORK) as workers:
-        samples = opened_samples(settings, 800, seed, "faults")
-        with Traffic(settings, samples, seed, rounds * MOST_INTENTS, RATE, tmp_path) as traffic:
-            victims = [*islice(cycle(workers), rounds)]
-            rng.shuffle(victims)
-            for victim in victims:
-                before = in_flight.wait_for_work(CONSUMERS[victim.kind], victim)
-                victim.restart()
-                hits.append((victim.name, before))
-            assert traffic.running, "the traffic ended before the last kill: the run does not count"
-            traffic.finish()
-        report = settled_and_clean(settings, traffic)
+    with (
+        running_workers(settings, tmp_path, SHARED_WORK) as workers,
+        faults.under_load(settings, accounts=800, rate=RATE) as run,
+    ):
+        victims = [*islice(cycle(workers), rounds)]
+        faults.rng.shuffle(victims)
+        for victim in victims:
+            before = run.in_flight.wait_for_work(CONSUMERS[victim.kind], victim)
+            run.hit(Fault.KILLED, victim.name, before)
+            victim.restart()
 
-    assert rounds == len(hits)
-    assert all(before for _, before in hits)
-    assert report.tallies["portal"].completed
+    assert rounds == run.hits_in_flight()
+    assert run.report.tallies["portal"].completed

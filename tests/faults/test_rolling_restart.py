@@ -2,60 +2,46 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.support.pipeline import (
-    CONSUMERS,
-    SHARED_WORK,
-    InFlight,
-    Traffic,
-    opened_samples,
-    quickly_rebalancing,
-    running_workers,
-    seeded,
-    settled_and_clean,
-)
+from tests.support.fault_runs import Fault, Faults
+from tests.support.pipeline import CONSUMERS, SHARED_WORK, quickly_rebalancing, running_workers
 from tierline.kit.settings import Settings
 
 ROUNDS = 1
 RATE = 40
-MOST_INTENTS = 20_000
-"""For each round."""
+IDLE = "triage"
+"""No dead letter: nothing to do."""
 
 
 @pytest.mark.fault
 @pytest.mark.timeout(420)
 def test_a_rolling_restart_loses_nothing_and_buries_nothing(
-    settings: Settings, tmp_path: Path, pytestconfig: pytest.Config
+    faults: Faults, settings: Settings, tmp_path: Path
 ) -> None:
     """Each ends by itself within its time; of orders without any trouble not one becomes a dead letter."""
-    _, seed = seeded(pytestconfig.getoption("--seed"))
-    rounds = pytestconfig.getoption("--rounds") or ROUNDS
+    rounds = faults.rounds(ROUNDS)
     settings = quickly_rebalancing(settings)
-    in_flight = InFlight(settings)
-    hits: dict[str, list[int]] = {}
-    with running_workers(settings, tmp_path, SHARED_WORK) as workers:
-        samples = opened_samples(settings, 400, seed, "rolling")
-        with Traffic(
-            settings, samples, seed, rounds * MOST_INTENTS, RATE, tmp_path, name="rolling", mix={}
-        ) as traffic:
-            for worker in rounds * [*workers]:
-                if worker.kind != "triage":  # no dead letter: nothing to do
-                    before = in_flight.wait_for_work(CONSUMERS[worker.kind], worker)
-                    hits.setdefault(worker.name, []).append(before)
-                worker.stop()
-                assert 0 == worker.exit_code, f"{worker.name} had to be killed: see {worker.log}"
-                worker.start()
-            assert traffic.running, "the traffic ended before the last stop: the run does not count"
-            traffic.finish()
-        report = settled_and_clean(settings, traffic)
+    with (
+        running_workers(settings, tmp_path, SHARED_WORK) as workers,
+        faults.under_load(settings, accounts=400, rate=RATE, mix={}) as run,
+    ):
+        for worker in rounds * [*workers]:
+            if worker.kind == IDLE:
+                run.idle(Fault.RESTARTED, worker.name)
+            else:
+                before = run.in_flight.wait_for_work(CONSUMERS[worker.kind], worker)
+                run.hit(Fault.RESTARTED, worker.name, before)
+            worker.stop()
+            assert 0 == worker.exit_code, f"{worker.name} had to be killed: see {worker.log}"
+            worker.start()
 
-    assert {worker.name: rounds for worker in workers if worker.kind != "triage"} == {
-        name: len(found) for name, found in hits.items()
+    hits = Counter(hit.target for hit in run.hits if hit.records)
+    assert {worker.name: rounds for worker in workers if worker.kind != IDLE} == hits
+    assert dict.fromkeys(run.report.tallies, 0) == {
+        name: tally.dead_lettered for name, tally in run.report.tallies.items()
     }
-    assert dict.fromkeys(report.tallies, 0) == {
-        name: tally.dead_lettered for name, tally in report.tallies.items()
-    }
-    assert report.tallies["portal"].completed
+    assert run.report.tallies["portal"].completed

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.support.fault_runs import Fault, FaultRun, Faults
 from tests.support.late_accounts import LateAccounts
-from tests.support.pipeline import InFlight, Traffic, opened_samples, seeded, settled_and_clean
+from tests.support.pipeline import InFlight
+from tests.support.stack import environment_of
 from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.kit.settings import Settings
 from tierline.local.stack import LocalStack
 from tierline.local.workers import WORKERS
+from tierline.verify.client_log import read_client_log
 
 AWAY_S = 20.0
 ACCOUNTS = 20
 MOST_OF_A_KEY = 300
-PATIENCE_MS = 120_000
-"""How long the channels wait for the broker: it restarts slowly on a machine that is busy."""
+IMPATIENCE_MS = 2_000
+"""How long the first client waits for the broker, which is away longer than that."""
+UNANSWERED = 5
 
 
 @pytest.fixture
@@ -40,6 +49,28 @@ def stack(tmp_path: Path) -> Iterator[LocalStack]:
         yield stack
 
 
+@contextmanager
+def second_client(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A client in a process of its own, for a minute at most."""
+    load = [sys.executable, "-m", "tierline.cli", "load", "--rate", "20", "--seconds", "60"]
+    environment = {**os.environ, **environment_of(settings)}
+    with (
+        log.with_suffix(".log").open("w") as output,
+        subprocess.Popen(
+            [*load, "--client-log", str(log)], env=environment, stdout=output, stderr=output
+        ) as client,
+    ):
+        try:
+            yield client
+        finally:
+            client.kill()
+
+
+def told(log: Path) -> Counter[str]:
+    """How many orders a client's log says were taken (``ok``), ``failed``, or are ``unknown``."""
+    return Counter(order.state for order in read_client_log(log)) if log.exists() else Counter()
+
+
 def verdicts(settings: Settings) -> int:
     """How many intents were called dead."""
     with psycopg.connect(settings.database_url.get_secret_value()) as connection:
@@ -48,38 +79,49 @@ def verdicts(settings: Settings) -> int:
 
 @pytest.mark.fault
 @pytest.mark.timeout(420)
-def test_servers_that_go_away_and_come_back_lose_nothing(
-    stack: LocalStack, tmp_path: Path, pytestconfig: pytest.Config
-) -> None:
-    """The broker is killed and restarted, then PostgreSQL ends while dead letters are written; under load."""
-    _, seed = seeded(pytestconfig.getoption("--seed"))
+def test_servers_that_go_away_and_come_back_lose_nothing(faults: Faults, stack: LocalStack) -> None:
+    """The broker is killed and restarted, then PostgreSQL ends while dead letters are written; under load.
+
+    Of two clients one hears that orders were not taken, and one is killed before it hears of some at all.
+    """
     settings = stack.settings
-    in_flight = InFlight(settings)
-    samples = opened_samples(settings, 600, seed, "servers")
-    patient = settings.kafka.model_copy(update={"delivery_timeout_ms": PATIENCE_MS})
-    client = settings.model_copy(update={"kafka": patient})
-    with Traffic(client, samples, seed, 20_000, 75, tmp_path, name="servers") as traffic:
-        wait_for(lambda: bool(in_flight.remaining()), "records are under way")
+    kafka = settings.kafka.model_copy(update={"delivery_timeout_ms": IMPATIENCE_MS})
+    client = settings.model_copy(update={"kafka": kafka})
+    second_log = faults.folder / "second.ndjson"
+    with (
+        second_client(settings, second_log) as second,
+        faults.under_load(
+            settings, accounts=600, rate=75, client=client, firm=False, others=[second_log], settle_s=180
+        ) as run,
+    ):
+        wait_for(lambda: told(second_log)["ok"], "the second client publishes")
+        run.hit(Fault.BROKER_KILLED, "all workers", run.in_flight.wait_for_any())
         stack.kafka.kill9()
+        wait_for(lambda: told(faults.client_log)["failed"], "the first client to give up an order")
+        wait_for(lambda: told(second_log)["unknown"] >= UNANSWERED, "the second one to send without answer")
+        second.kill()
         stack.kafka.start()
-        wait_for(lambda: bool(in_flight.remaining()), "records are under way again")
+        run.in_flight.wait_for_any()
         before = verdicts(settings)
         wait_for(lambda: verdicts(settings) > before, "dead letters are being written")
+        run.hit(Fault.DATABASE_STOPPED, "all workers", run.in_flight.wait_for_any())
         stack.postgres.stop(mode="immediate")
         back_at = time.monotonic() + AWAY_S
         wait_for(lambda: time.monotonic() > back_at, "PostgreSQL was away long enough", AWAY_S + 5)
         stack.postgres.start()
-        assert traffic.running, "the traffic ended before the last fault: the run does not count"
-        traffic.finish()
-    report = settled_and_clean(settings, traffic, 180)
 
-    assert report.tallies["partner"].completed
+    assert run.report.tallies["partner"].completed
+    assert told(faults.client_log)["failed"]
+    assert told(second_log)["unknown"]
 
 
 @pytest.mark.fault
 @pytest.mark.timeout(420)
-def test_a_database_that_ends_while_holds_are_written_keeps_them_all(stack: LocalStack) -> None:
+def test_a_database_that_ends_while_holds_are_written_keeps_them_all(
+    faults: Faults, stack: LocalStack
+) -> None:
     """PostgreSQL stops without a goodbye while orders that have to be held keep coming, three times."""
+    run = FaultRun(InFlight(stack.settings))
     orders = LateAccounts(stack.settings)
     names = [f"away{turn}" for turn in range(3)]
     for name in names:
@@ -87,7 +129,8 @@ def test_a_database_that_ends_while_holds_are_written_keeps_them_all(stack: Loca
         coming = threading.Thread(target=_keep_coming, args=(orders, name, enough))
         coming.start()
         try:
-            wait_for(partial(_writing_holds, orders, before), "holds are being written")
+            in_hand = wait_for(partial(_in_hand, orders, before), "holds are being written")
+            run.hit(Fault.DATABASE_STOPPED, "normalizer", in_hand)
             stack.postgres.stop(mode="immediate")
         finally:
             enough.set()
@@ -96,9 +139,10 @@ def test_a_database_that_ends_while_holds_are_written_keeps_them_all(stack: Loca
     orders.settled(held=orders.published)
     for name in names:
         orders.open(name, ACCOUNTS)
-    orders.settled()
+    report = orders.settled()
     for name in names:
         orders.in_order(name)
+    faults.ended(run, report, orders.published)
 
 
 def _keep_coming(orders: LateAccounts, name: str, enough: threading.Event) -> None:
@@ -107,6 +151,7 @@ def _keep_coming(orders: LateAccounts, name: str, enough: threading.Event) -> No
         orders.publish(name, ACCOUNTS, first=number)
 
 
-def _writing_holds(orders: LateAccounts, before: int) -> bool:
-    """Whether some of the new orders are held and others not yet."""
-    return before < orders.held < orders.published
+def _in_hand(orders: LateAccounts, before: int) -> int:
+    """How many of the new orders are not held yet; 0 until some are."""
+    held = orders.held
+    return orders.published - held if held > before else 0

@@ -80,6 +80,13 @@ class DatabaseFaults:
             ended = self.watcher.execute(_END, (f"{consumer}%", list(others))).fetchall()
         return sum(in_transaction for in_transaction, _ in ended)
 
+    @contextmanager
+    def held_back(self, consumer: str) -> Iterator[None]:
+        """``consumer`` gets no lease inside the block, so that its work piles up."""
+        with self._second() as second:
+            self._lock(consumer, second)
+            yield
+
     def lock_out(self, consumers: Sequence[str], met: Callable[[], bool]) -> None:
         """Nobody gets a lease of ``consumers`` until ``met``; they are locked out one after the other.
 
@@ -170,15 +177,20 @@ class SmallDisk:
 
     def fill(self) -> None:
         """No more room than what is in use."""
-        used = os.statvfs(self._folder)
-        self._resize(str((used.f_blocks - used.f_bfree) * used.f_frsize))
+        wait_for(self._shrunk, "the disk has no more room")
 
     def clear(self) -> None:
         """Room again."""
-        self._resize(_DISK)
+        assert self._resized(_DISK)
 
-    def _resize(self, size: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,size={size}", str(self._folder)], check=True)
+    def _shrunk(self) -> bool:
+        """False where the tables grew since the look at them: what is on the disk would not fit."""
+        used = os.statvfs(self._folder)
+        return self._resized(str((used.f_blocks - used.f_bfree) * used.f_frsize))
+
+    def _resized(self, size: str) -> bool:
+        command = ["mount", "-o", f"remount,size={size}", str(self._folder)]
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def _mounted(folder: Path) -> bool:

@@ -21,6 +21,7 @@ from tests.support.waiting import wait_for
 from tests.support.worker_health import held_by
 from tierline import bootstrap
 from tierline.kit.clock import SystemClock
+from tierline.kit.errors import DeliveryFailed
 from tierline.kit.settings import Settings
 from tierline.local.workers import WORKERS, Worker, WorkerGroup
 from tierline.verify.check import Report, check
@@ -34,6 +35,7 @@ from tierline.workload.records import Kind
 from tierline.workload.running import open_samples, target_of
 
 QUICK_SESSION_MS = 3_000
+CLIENT_LOG = "client.ndjson"
 SHARED_WORK = (*WORKERS, "normalizer", "normalizer", "orders", "projector")
 """Three normalizers, two deciders, two projectors and one of each other worker."""
 CONSUMERS = {
@@ -79,7 +81,7 @@ class Traffic:
     """Orders published in the background; the client's own log of them is in folder ``logs``.
 
     It goes on until ``finish``, at most ``intents`` of them; the block ends when it has ended. ``mix``: the
-    shares of orders with some trouble.
+    shares of orders with some trouble. ``firm``: the block fails where the broker did not take an order.
     """
 
     settings: Settings
@@ -90,6 +92,7 @@ class Traffic:
     logs: Path
     name: str = "faults"
     mix: Mapping[Kind, float] = field(default_factory=lambda: MIX)
+    firm: bool = True
     _thread: threading.Thread = field(init=False)
     _error: BaseException | None = field(init=False, default=None)
     _enough: threading.Event = field(init=False, default_factory=threading.Event)
@@ -105,8 +108,11 @@ class Traffic:
         if error is not None:
             self.finish()
         self._thread.join()
-        if self._error is not None and error is None:
+        if self._error is None:
+            return
+        if error is None:
             raise self._error
+        error.add_note(f"The traffic ended with {self._error!r}")
 
     def finish(self) -> None:
         """No more orders after the one in hand."""
@@ -115,7 +121,7 @@ class Traffic:
     @property
     def log(self) -> Path:
         """What the client sent and heard."""
-        return self.logs / "client.ndjson"
+        return self.logs / CLIENT_LOG
 
     @property
     def running(self) -> bool:
@@ -130,6 +136,8 @@ class Traffic:
                 loop = OpenLoop(bootstrap.producer(self.settings, "traffic"), SystemClock(), self.rate, log)
                 for publication in loop.run(records):
                     del publication
+        except DeliveryFailed as error:
+            self._error = error if self.firm else None
         except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
             self._error = error
 
@@ -145,26 +153,23 @@ class InFlight:
         with self._progress() as progress:
             return progress.remaining()
 
-    def wait_for_work(self, consumer: str, worker: Worker | None = None) -> int:
-        """Wait until ``consumer`` has records before it; returns how many.
+    def wait_for_work(self, consumer: str, worker: Worker | None = None, least: int = 1) -> int:
+        """Wait until ``consumer`` has ``least`` records before it; returns how many it has.
 
         With ``worker``: in the partitions that this one of its workers has.
         """
-        found = 0
 
-        def busy() -> bool:
-            nonlocal found
+        def found() -> int:
             held = None if worker is None else held_by(worker)
-            found = sum(
+            records = sum(
                 part.records
                 for part in progress.before(consumer)
                 if held is None or (part.topic, part.partition) in held
             )
-            return found > 0
+            return records if records >= least else 0
 
         with self._progress() as progress:
-            wait_for(busy, f"{worker.name if worker else consumer} has something to do")
-        return found
+            return wait_for(found, f"{worker.name if worker else consumer} has something to do")
 
     def wait_for_progress(self, consumer: str | None = None) -> None:
         """Wait until every lease that had something before it, or every one of ``consumer``, has moved."""
@@ -190,6 +195,13 @@ class InFlight:
         """How many records somebody still has before them."""
         return sum(part.records for part in self.remaining())
 
+    def wait_for_any(self) -> int:
+        """Wait until somebody has records before it; returns how many all have together."""
+        with self._progress() as progress:
+            return wait_for(
+                lambda: sum(part.records for part in progress.remaining()), "records are under way"
+            )
+
     @contextmanager
     def _progress(self) -> Iterator[ProgressReader]:
         kafka = self.settings.kafka
@@ -200,13 +212,21 @@ class InFlight:
             yield progress
 
 
-def settled_and_clean(settings: Settings, traffic: Traffic, limit_s: float = 120.0) -> Report:
-    """Wait for the last outcome, run the check, and hold it against the client's own log."""
-    report = check(replace(target_of(settings), client_logs=(traffic.log,)), limit_s)
+def settled_and_clean(
+    settings: Settings, traffic: Traffic, limit_s: float = 120.0, others: Sequence[Path] = ()
+) -> Report:
+    """Wait for the last outcome, run the check, and hold it against the client's own log.
+
+    ``others``: logs of other clients that published.
+    """
+    logs = (traffic.log, *others)
+    report = check(replace(target_of(settings), client_logs=logs), limit_s)
     broken = [f"{f.invariant}: {f.first}" for f in report.findings if not f.holds]
     assert not broken, broken
+    orders = [order for log in logs for order in read_client_log(log)]
+    taken = sum(order.intents for order in orders if order.state == "ok")
     outcomes = sum(tally.outcomes for tally in report.tallies.values())
-    assert sum(order.intents for order in read_client_log(traffic.log)) == outcomes
+    assert taken <= outcomes <= sum(order.intents for order in orders)
     return report
 
 
