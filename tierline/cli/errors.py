@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tierline.local.errors import StackError
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 IS_THE_STACK_UP = "Is the local stack up?  tierline up --detach"
 ELSEWHERE = "      Another one?  set {variable}"
+EVERY_SETTING = "All settings with their defaults: docs/settings.md"
 REFUSED = (
     ("schemas.errors", "StartRefused"),
     ("tierline.kit.health_server", "AddressTaken"),
@@ -54,9 +55,7 @@ def explain(error: BaseException) -> Explanation | None:
         case _ if _is(error, "tierline.kit.errors", "Unavailable"):
             return Explanation(_first_line(error), IS_THE_STACK_UP)
         case _ if _is(error, "pydantic", "ValidationError") and "Settings" in str(error):
-            return Explanation(
-                f"A setting is wrong. {error}", "Settings are TIERLINE_… environment variables."
-            )
+            return Explanation(f"Settings are wrong: {_wrong_settings(error)}", EVERY_SETTING)
     return None
 
 
@@ -83,6 +82,15 @@ def _settings() -> Settings:
     from tierline.kit.settings import load_settings
 
     return load_settings()
+
+
+def _wrong_settings(error: Any) -> str:
+    """Each by its name in the environment, without its value: it may be a secret."""
+    return "; ".join(
+        f"TIERLINE_{'__'.join(map(str, one['loc'])).upper()}: "
+        + ("there is no such setting" if one["type"] == "extra_forbidden" else one["msg"])
+        for one in error.errors()
+    )
 
 
 def _is(error: BaseException, module: str, name: str) -> bool:

@@ -8,16 +8,31 @@ pointed at an existing server.
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from tierline.kit.data_folder import DEFAULT_DATA, ROOT, SHIPPED_CATALOG, chosen_folder, written_settings
 
+PREFIX = "TIERLINE_"
+_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_\w+)?$")
+"""What Kubernetes adds to the environment for every service, one named ``tierline-…`` among them."""
 
-class KafkaSettings(BaseModel):
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class KafkaSettings(_Group):
     """Where Kafka is and how its clients behave. Times in milliseconds."""
 
     bootstrap_servers: str = "127.0.0.1:19092"
@@ -32,20 +47,20 @@ class KafkaSettings(BaseModel):
     delivery_timeout_ms: int = 30_000
 
 
-class PaymentSettings(BaseModel):
+class PaymentSettings(_Group):
     """The sandbox twin of the payment gateway: answer time in ms, share of declined authorizations."""
 
     delay_ms: int = 20
     decline_rate: float = 0.0
 
 
-class MarketplaceSettings(BaseModel):
+class MarketplaceSettings(_Group):
     """``decide_within_ms``: how long an operation may take; 10 s of silence are a yes there."""
 
     decide_within_ms: int = 8_000
 
 
-class CheckpointSettings(BaseModel):
+class CheckpointSettings(_Group):
     """Signed checkpoints of the events: nothing is signed without a ``key_file``.
 
     ``file`` lies outside the database's disk if it can. ``every``: events of a partition between two.
@@ -59,11 +74,21 @@ class CheckpointSettings(BaseModel):
     verifier_keys: tuple[str, ...] = ()
 
 
+class _Environment(EnvSettingsSource):
+    """The environment, with the names that no setting has: pydantic would pass over them."""
+
+    def __call__(self) -> dict[str, Any]:
+        own = {name for name in os.environ if name.startswith(PREFIX) and not _SERVICE_LINK.search(name)}
+        names = {name.removeprefix(PREFIX).lower() for name in own}
+        unknown = {name for name in names if name.partition("__")[0] not in self.settings_cls.model_fields}
+        return super().__call__() | dict.fromkeys(unknown)
+
+
 class Settings(BaseSettings):
     """The whole configuration. Unknown keys are refused so that a typing error cannot pass silently."""
 
     model_config = SettingsConfigDict(
-        env_prefix="TIERLINE_", env_nested_delimiter="__", extra="forbid", validate_default=True
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", validate_default=True
     )
 
     data: Path = DEFAULT_DATA
@@ -92,13 +117,13 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a file beside the code surprises
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the same
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (env_settings, init_settings)
+        return (_Environment(settings_cls), init_settings)
 
 
 def load_settings(data: Path | None = None) -> Settings:

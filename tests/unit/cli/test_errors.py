@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from pydantic import ValidationError
 
 from deadletter.breaker_file import load_breaker_policy
 from deadletter.hold_policy import load_hold_policy
@@ -14,6 +15,7 @@ from schemas.errors import PartitionCountChanged, RegistryUnavailable
 from tierline.cli.errors import CommandError, Explanation, explain, show
 from tierline.kit.catalog_file import load_catalog
 from tierline.kit.policy_file import load_policy
+from tierline.kit.settings import load_settings
 from tierline.kit.yaml_nodes import YamlRefused
 from tierline.local.errors import StackError
 
@@ -78,6 +80,20 @@ def test_a_refused_start_says_what_the_operator_does() -> None:
     assert Explanation("12 is not 6", "set it back") == told(
         PartitionCountChanged("12 is not 6", "set it back")
     )
+
+
+def test_wrong_settings_are_named_without_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them at once, as they are written in the environment."""
+    monkeypatch.setenv("TIERLINE_TURN_EVRY_MS", "secret")
+    monkeypatch.setenv("TIERLINE_KAFKA__LINGER_MS", "secret")
+    with pytest.raises(ValidationError) as refused:
+        load_settings()
+
+    explanation = told(refused.value)
+    assert "TIERLINE_TURN_EVRY_MS: there is no such setting" in explanation.message
+    assert "TIERLINE_KAFKA__LINGER_MS: Input should be a valid integer" in explanation.message
+    assert "secret" not in explanation.message
+    assert "docs/settings.md" in explanation.hint
 
 
 def test_a_broken_file_of_rules_is_named_by_its_lines(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tierline.kit.data_folder import DEFAULT_DATA, catalog_file
 from tierline.kit.settings import Settings, load_settings
@@ -41,6 +42,25 @@ def test_the_environment_wins_over_the_file_one_key_at_a_time(
     assert settings.registry_url == "https://registry.example"
     assert settings.kafka.partitions == 3
     assert settings.kafka.bootstrap_servers == "127.0.0.1:1111"
+
+
+@pytest.mark.parametrize("name", ["TURN_EVRY_MS", "KAFKA__LINGR_MS", "KAFCA__LINGER_MS"])
+def test_a_name_that_no_setting_has_is_refused(
+    data: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A typing error must not run with the default instead."""
+    monkeypatch.setenv(f"TIERLINE_{name}", "5")
+    with pytest.raises(ValidationError, match=name.rpartition("__")[2].lower()[:5]):
+        load_settings(data)
+
+
+@pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP_ADDR"])
+def test_what_kubernetes_adds_for_a_service_of_that_name_is_passed_over(
+    data: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It is nobody's setting."""
+    monkeypatch.setenv(f"TIERLINE_ORDERS_{name}", "10.0.0.1")
+    assert data == load_settings(data).data
 
 
 def test_a_named_folder_wins_over_the_environment(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
