@@ -16,11 +16,11 @@ from faust.app.base import BootStrategy
 from faust.types import AppT, Message, StreamT
 from yarl import URL
 
+from streams.record_reader import POLL_RECORDS
 from streams.transport import Batch, BatchTransport, PartitionOwner
 from tierline.kit.settings import KafkaSettings
 
-_QUEUED_BATCHES = 32
-POLL_RECORDS = 1_000
+_QUEUED_BATCHES = 8
 _REQUEST_S = 40.0
 _REBALANCE_S = 20.0
 _MAX_POLL_S = 3_600.0

@@ -18,9 +18,8 @@ from benchmarks.processors.outputs import expected_of
 from benchmarks.processors.runners import Place, Runner
 from benchmarks.processors.turn import Part, Turns
 from benchmarks.processors.work import SOURCE, schema_id
-from streams.app import POLL_RECORDS
 from streams.normalizing.positions import SAVE_EVERY_S
-from streams.transport import FETCH_BYTES, PARTITION_FETCH_BYTES
+from streams.record_reader import FETCH_BYTES, PARTITION_FETCH_BYTES, POLL_RECORDS
 from tierline import bootstrap
 from tierline.kit.broker import send_all
 from tierline.kit.confluent_broker import ConfluentLog, producer_config

@@ -74,6 +74,20 @@ class AccountContext:
 
         ``doubt_unknown`` looks up what was unknown a moment ago.
         """
+        found, missing = self._known(asked, doubt_unknown=doubt_unknown)
+        if missing:
+            for one, rows in (await self._fetch(missing)).items():
+                found[one[2]] = found.get(one[2], ()) + rows
+        return found
+
+    def known(self, asked: Collection[Asked]) -> dict[str, tuple[RefRow, ...]] | None:
+        """As ``rows``, where all are in memory; None where the store has to be asked."""
+        found, missing = self._known(asked, doubt_unknown=False)
+        return None if missing else found
+
+    def _known(
+        self, asked: Collection[Asked], *, doubt_unknown: bool
+    ) -> tuple[dict[str, tuple[RefRow, ...]], list[Asked]]:
         found: dict[str, tuple[RefRow, ...]] = {}
         missing: list[Asked] = []
         now = self._now_ms()
@@ -89,10 +103,7 @@ class AccountContext:
                     break
             else:
                 missing.append(one)
-        if missing:
-            for one, rows in (await self._fetch(missing)).items():
-                found[one[2]] = found.get(one[2], ()) + rows
-        return found
+        return found, missing
 
     def forget(self, refs: Iterable[str]) -> None:
         """The rows of these references have changed."""

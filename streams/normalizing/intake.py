@@ -172,8 +172,9 @@ class Intake:
         works = await self._read(batch, opened)
         reached("normalizer.after_read")
         rows, failed = await self._rows(works)
-        for chunk in _chunks(works):
-            await self._room()
+        for number, chunk in enumerate(_chunks(works)):
+            if number:
+                await self._room()
             if opened.given_up:
                 return
             for work in chunk:
@@ -219,7 +220,9 @@ class Intake:
 
     async def _read(self, batch: Batch, opened: OpenBatch) -> list[Work]:
         concluder, works = self._concluder, []
-        for chunk in _chunks(batch.records):
+        for number, chunk in enumerate(_chunks(batch.records)):
+            if number:
+                await asyncio.sleep(0)
             for record in chunk:
                 work = concluder.work(record, concluder.understand(record), opened)
                 if work is None:
@@ -228,7 +231,6 @@ class Intake:
                     concluder.end_stored(work)
                 else:
                     works.append(work)
-            await asyncio.sleep(0)
         return self._without_skipped(works) if self._skipped_already else works
 
     def _without_skipped(self, works: list[Work]) -> list[Work]:

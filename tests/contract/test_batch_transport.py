@@ -10,15 +10,12 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, NoOffsetForPartitionError
-from aiokafka.structs import ConsumerRecord
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from schemas.topics import NORMALIZER
 from streams.app import create_app
-from streams.transport import Batch, BatchConsumer, BatchConsumerThread, LogRange
-from tierline.kit.errors import PositionOutsideLog
+from streams.transport import Batch, BatchConsumer, LogRange
+from tierline.kit.errors import PositionOutsideLog, Unavailable
 from tierline.kit.records import Record
 from tierline.kit.settings import KafkaSettings
 
@@ -27,16 +24,14 @@ PORTAL, PARTNER = "orders.portal.v1", "orders.partner.v1"
 P0, P1, Q0 = TP(PREFIX + PORTAL, 0), TP(PREFIX + PORTAL, 1), TP(PREFIX + PARTNER, 0)
 
 
-def fetched(tp: TP, *offsets: int) -> list[ConsumerRecord[bytes, bytes]]:
-    """Records as aiokafka gives them."""
-    return [
-        ConsumerRecord(tp.topic, tp.partition, o, 1_000 + o, 1, b"k", b"v%d" % o, None, 1, 2, (("h", b"1"),))
-        for o in offsets
-    ]
+def fetched(tp: TP, *offsets: int) -> list[Record]:
+    """Records as the reader gives them."""
+    topic = tp.topic.removeprefix(PREFIX)
+    return [Record(topic, tp.partition, o, 1_000 + o, b"k", b"v%d" % o, (("h", b"1"),)) for o in offsets]
 
 
-class Thread:
-    """The consumer's thread: what is assigned, what the log holds, what the next fetches bring."""
+class Reader:
+    """The record reader: what is assigned, what the log holds, what the next fetches bring."""
 
     def __init__(self) -> None:
         self.assigned: set[TP] = set()
@@ -48,23 +43,21 @@ class Thread:
         self.told: dict[TP, int] = {}
         self.settled: set[TP] = set()
         self.away = 0
+        self.looked_again = 0
         self.missing: frozenset[str] = frozenset()
         self.on_fetch: Callable[[], None] = lambda: None
 
     def assignment(self) -> set[TP]:
         return set(self.assigned)
 
-    async def earliest_offsets(self, *tps: TP) -> Mapping[TP, int]:
+    async def log_ranges(self, tps: Collection[TP]) -> dict[TP, tuple[int, int]]:
         if self.away:
             self.away -= 1
-            raise KafkaConnectionError("away")
-        return {tp: self.first.get(tp, 0) for tp in tps}
+            raise Unavailable("away")
+        return {tp: (self.first.get(tp, 0), self.end.get(tp, 100)) for tp in tps}
 
     async def missing_topics(self) -> frozenset[str]:
         return self.missing
-
-    async def highwaters(self, *tps: TP) -> Mapping[TP, int]:
-        return {tp: self.end.get(tp, 100) for tp in tps}
 
     async def place(self, positions: Mapping[TP, int]) -> bool:
         if not set(positions) <= self.assigned:
@@ -77,8 +70,11 @@ class Thread:
         self.settled = set(settled)
         return {tp: 100 - offset for tp, offset in positions.items()}
 
+    def look_again(self) -> None:
+        self.looked_again += 1
+
     async def getmany(self, active: set[TP], _timeout: float) -> dict[TP, list[Any]]:
-        self.asked.append(active)
+        self.asked.append(set(active))
         self.on_fetch()
         await asyncio.sleep(0)
         return self.fetches.pop(0) if self.fetches else {}
@@ -129,9 +125,8 @@ class World:
         consumer = self.app.consumer
         assert isinstance(consumer, BatchConsumer)
         self.consumer = consumer
-        consumer._thread.thread_loop.close()
-        self.thread = Thread()
-        consumer._thread = self.thread  # type: ignore[assignment] # plays the part that is used
+        self.reader = Reader()
+        consumer._thread = self.reader  # plays the part that is used
         self.messages: list[Any] = []
         consumer.callback = self._deliver
         self.app.consumer_generation_id = 1
@@ -145,7 +140,7 @@ class World:
 
     async def assign(self, *tps: TP) -> None:
         """What Faust does with an assignment, as far as the consumer is asked."""
-        self.thread.assigned = set(tps)
+        self.reader.assigned = set(tps)
         self.consumer._set_active_tps(set(tps))
         self.consumer.pause_partitions(tps)
         self.consumer.resume_partitions(tps)
@@ -181,7 +176,7 @@ def test_a_fetch_of_a_partition_is_one_message_with_all_its_records() -> None:
 
     async def story(world: World) -> None:
         await world.open_with(P0, Q0)
-        world.thread.fetches = [{P0: fetched(P0, 4, 5, 7), Q0: fetched(Q0, 9)}]
+        world.reader.fetches = [{P0: fetched(P0, 4, 5, 7), Q0: fetched(Q0, 9)}]
         await world.drain()
         expected = (
             Batch(
@@ -204,12 +199,12 @@ def test_nothing_is_read_before_the_owner_has_said_from_where() -> None:
         world.owner.store_back.clear()
         await world.assign(P0)
         await world.drain(3)
-        assert ([], {}) == (world.thread.asked, world.thread.placed)
+        assert ([], {}) == (world.reader.asked, world.reader.placed)
         world.owner.positions[PORTAL, 0] = 42
         world.owner.store_back.set()
         await turn_until(lambda: bool(world.consumer._get_active_partitions()))
         await world.drain()
-        assert ([{P0}], {P0: 42}) == (world.thread.asked, world.thread.placed)
+        assert ([{P0}], {P0: 42}) == (world.reader.asked, world.reader.placed)
 
     in_world(story)
 
@@ -218,7 +213,7 @@ def test_the_owner_is_told_what_the_log_holds() -> None:
     """So that it can refuse a position outside of it."""
 
     async def story(world: World) -> None:
-        world.thread.first, world.thread.end = {P0: 5}, {P0: 17}
+        world.reader.first, world.reader.end = {P0: 5}, {P0: 17}
         await world.open_with(P0)
         assert {(PORTAL, 0): LogRange(5, 17)} == world.owner.ranges
 
@@ -229,9 +224,9 @@ def test_a_broker_that_is_away_while_opening_is_asked_again() -> None:
     """With backoff; nothing ends because of it."""
 
     async def story(world: World) -> None:
-        world.thread.away = 2
+        world.reader.away = 2
         await world.open_with(P0)
-        assert {P0: 0} == world.thread.placed
+        assert {P0: 0} == world.reader.placed
 
     in_world(story)
 
@@ -253,8 +248,8 @@ def test_a_source_that_was_deleted_ends_the_service(assigned: set[TP]) -> None:
     """What is made again under its name is another log; a worker that starts finds that out."""
 
     async def story(world: World) -> None:
-        world.thread.missing = frozenset({Q0.topic})
-        world.thread.assigned = assigned
+        world.reader.missing = frozenset({Q0.topic})
+        world.reader.assigned = assigned
         await (world.assign(*assigned) if assigned else world.consumer.on_partitions_assigned(assigned))
         await turn_until(lambda: world.consumer.crashed)
         assert isinstance(world.consumer.crash_reason, PositionOutsideLog)
@@ -270,10 +265,10 @@ def test_partitions_that_went_while_opening_stay_closed() -> None:
         world.owner.store_back.clear()
         await world.assign(P0)
         await asyncio.sleep(0)
-        world.thread.assigned = set()
+        world.reader.assigned = set()
         world.owner.store_back.set()
         await turn_until(lambda: world.consumer._opening is not None and world.consumer._opening.done())
-        assert (set(), {}) == (world.consumer._get_active_partitions(), world.thread.placed)
+        assert (set(), {}) == (world.consumer._get_active_partitions(), world.reader.placed)
 
     in_world(story)
 
@@ -288,7 +283,7 @@ def test_a_new_assignment_takes_over_from_an_opening_that_waits() -> None:
         world.owner.store_back = asyncio.Event()
         world.owner.store_back.set()
         await world.open_with(P1)
-        assert {P1: 0} == world.thread.placed
+        assert {P1: 0} == world.reader.placed
 
     in_world(story)
 
@@ -298,12 +293,12 @@ def test_records_of_an_assignment_that_ended_meanwhile_are_dropped() -> None:
 
     async def story(world: World) -> None:
         await world.open_with(P0)
-        world.thread.fetches = [{P0: fetched(P0, 1)}]
+        world.reader.fetches = [{P0: fetched(P0, 1)}]
 
         def rebalanced() -> None:
             world.app.consumer_generation_id = 2
 
-        world.thread.on_fetch = rebalanced
+        world.reader.on_fetch = rebalanced
         await world.drain()
         assert [] == world.messages
 
@@ -320,7 +315,7 @@ def test_a_delivery_that_blocks_is_left_when_the_flow_stops() -> None:
             await asyncio.Event().wait()
 
         world.consumer.callback = blocks
-        world.thread.fetches = [{P0: fetched(P0, 1)}]
+        world.reader.fetches = [{P0: fetched(P0, 1)}]
         draining = asyncio.create_task(world.drain())
         await asyncio.sleep(0.01)
         world.consumer.stop_flow()
@@ -338,10 +333,10 @@ def test_nothing_is_read_while_the_flow_is_stopped() -> None:
         world.consumer.stop_flow()
         draining = asyncio.create_task(world.drain())
         await asyncio.sleep(0.01)
-        assert [] == world.thread.asked
+        assert [] == world.reader.asked
         world.consumer.resume_flow()
         await draining
-        assert [{P0}] == world.thread.asked
+        assert [{P0}] == world.reader.asked
 
     in_world(story)
 
@@ -355,7 +350,7 @@ def test_what_a_full_queue_paused_is_not_asked_for() -> None:
         await world.drain()
         world.consumer.on_buffer_drop(P0)
         await world.drain()
-        assert [{P1}, {P0, P1}] == world.thread.asked
+        assert ([{P1}, {P0, P1}], 1) == (world.reader.asked, world.reader.looked_again)
 
     in_world(story)
 
@@ -365,15 +360,15 @@ def test_faust_commits_nothing_whatever_was_acknowledged() -> None:
 
     async def story(world: World) -> None:
         await world.open_with(P0)
-        world.thread.fetches = [{P0: fetched(P0, 1, 2)}]
+        world.reader.fetches = [{P0: fetched(P0, 1, 2)}]
         await world.drain()
         [message] = world.messages
         world.app.topics.acking_topics.add(P0.topic)  # even if Faust were to keep books
         message.refcount = 1
         message.ack(world.consumer)
-        assert (False, {}) == (await world.consumer.commit(), world.thread.told)
+        assert (False, {}) == (await world.consumer.commit(), world.reader.told)
         assert {(PORTAL, 0): 88} == await world.consumer.tell_positions({(PORTAL, 0): 12})
-        assert {P0: 12} == world.thread.told
+        assert {P0: 12} == world.reader.told
 
     in_world(story)
 
@@ -384,62 +379,13 @@ def test_a_partition_is_settled_once_everything_fetched_is_done() -> None:
     async def story(world: World) -> None:
         world.owner.positions = {(PORTAL, 0): 4}
         await world.open_with(P0)
-        world.thread.fetches = [{P0: fetched(P0, 4, 5, 7)}]
+        world.reader.fetches = [{P0: fetched(P0, 4, 5, 7)}]
         told = []
         for position in (4, 5, 8):
             await world.consumer.tell_positions({(PORTAL, 0): position})
-            told.append(world.thread.settled)
+            told.append(world.reader.settled)
             await world.drain()
         assert [{P0}, set(), {P0}] == told
-
-    in_world(story)
-
-
-class MarkedLog:
-    """An aiokafka consumer of one partition that ends with the mark of a transaction, at offset 8."""
-
-    def assignment(self) -> set[Any]:
-        return {P0}
-
-    async def commit(self, _offsets: object) -> None:
-        return None
-
-    def last_stable_offset(self, _tp: object) -> int:
-        return 9
-
-    async def position(self, _tp: object) -> int:
-        return 9
-
-
-def test_partitions_that_were_not_placed_yet_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a link was cut the consumer may join again, and ask for them, before their owner has heard."""
-
-    async def unplaced(*_: object) -> object:
-        raise NoOffsetForPartitionError(P0)
-
-    async def story(world: World) -> None:
-        thread: Any = BatchConsumerThread(world.consumer, loop=asyncio.get_running_loop())
-        thread._check = lambda _consumer: None
-        monkeypatch.setattr(AIOKafkaConsumerThread, "_fetch_records", unplaced)
-        try:
-            assert {} == await thread._fetch_records(object(), {P0}, 0.1, None)
-        finally:
-            thread.thread_loop.close()
-
-    in_world(story)
-
-
-def test_marks_of_transactions_are_nobodys_records() -> None:
-    """An idle partition is not behind, whatever its producer wrote after its last record."""
-
-    async def story(world: World) -> None:
-        thread: Any = BatchConsumerThread(world.consumer, loop=asyncio.get_running_loop())
-        thread._ensure_consumer = MarkedLog
-        try:
-            assert {P0: 0} == await thread._tell({P0: 8}, {P0})
-            assert {P0: 4} == await thread._tell({P0: 5}, set())
-        finally:
-            thread.thread_loop.close()
 
     in_world(story)
 
@@ -451,7 +397,7 @@ def test_the_owner_settles_before_partitions_go(end: str) -> None:
     async def story(world: World) -> None:
         await world.open_with(P0)
         if end == "lost":
-            world.thread.assigned = set()
+            world.reader.assigned = set()
         if end in {"revoked", "lost"}:
             world.app.on_rebalance_start()
             await world.consumer.on_partitions_revoked({P0})

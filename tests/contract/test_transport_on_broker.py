@@ -11,6 +11,7 @@ import random
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,23 @@ def test_a_rebalance_in_the_middle_of_a_batch_loses_nothing(quick: Settings, wir
 
     assert [MANY] * 4 == [once(wire.copies(p)) for p in PARTITIONS]
     assert ([], []) == (first.ended, second.ended)
+
+
+def test_what_nobody_takes_is_paused_and_comes_in_its_order_later(quick: Settings, wire: Wire) -> None:
+    """The memory is bounded, and the member stays in its group, however long the work stands still."""
+    more = numbered(range(20_000))
+    wire.publish(*more)
+    gate = Gate(more[0])
+    relay = Relay(quick, gate)
+    with relay.running() as running:
+        wait_for(gate.reached.is_set, "the first record")
+        reader: Any = running.app.consumer
+        wait_for(lambda: bool(reader._thread._held), "the partition to be paused")
+        assert sum(map(len, reader._thread._waiting.values())) < 10_000
+        gate.open.set()
+        wait_for(lambda: position(quick) == len(more), "all of it to be copied")
+
+    assert more == wire.copies()
 
 
 def test_late_answers_for_partitions_that_went_move_nothing(quick: Settings, wire: Wire) -> None:

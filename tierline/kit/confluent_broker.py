@@ -168,10 +168,10 @@ class ConfluentConsumer:
         if first is None:
             return ()
         more = self._consumer.consume(limit - 1, self._pace.gather_s()) if limit > 1 else []
-        return [_record(m, self._topic) for m in (first, *more) if not _is_notice(m)]
+        return [record_of(m, self._topic) for m in (first, *more) if not is_notice(m)]
 
     def log_range(self, partition: int) -> tuple[int, int]:
-        return _log_range(self._consumer, self._wire_topic, partition)
+        return log_range_of(self._consumer, self._wire_topic, partition)
 
     def start(self, partition: int, offset: int) -> None:
         place = TopicPartition(self._wire_topic, partition, offset)
@@ -230,7 +230,7 @@ class ConfluentLog:
     def log_range(self, topic: str, partition: int) -> tuple[int, int]:
         consumer = self._consumer()
         try:
-            return _log_range(consumer, self._kafka.topic_prefix + topic, partition)
+            return log_range_of(consumer, self._kafka.topic_prefix + topic, partition)
         finally:
             consumer.close()
 
@@ -245,9 +245,9 @@ class ConfluentLog:
                 if first is None:
                     raise Unavailable(f"{topic} partition {partition}: nothing read for {_ASK_S:.0f} s")
                 for message in (first, *consumer.consume(_LOG_CHUNK, 0)):
-                    if _is_notice(message):
+                    if is_notice(message):
                         continue
-                    record = _record(message, topic)
+                    record = record_of(message, topic)
                     if record.offset < end:
                         yield record
                     if record.offset >= end - 1:
@@ -256,7 +256,8 @@ class ConfluentLog:
             consumer.close()
 
 
-def _log_range(consumer: confluent_kafka.Consumer, wire_topic: str, partition: int) -> tuple[int, int]:
+def log_range_of(consumer: confluent_kafka.Consumer, wire_topic: str, partition: int) -> tuple[int, int]:
+    """First offset and end of a partition, asked from the broker. Raises Unavailable."""
     place = TopicPartition(wire_topic, partition)
     try:
         answer: tuple[int, int] | None = consumer.get_watermark_offsets(place, timeout=_ASK_S)
@@ -267,7 +268,7 @@ def _log_range(consumer: confluent_kafka.Consumer, wire_topic: str, partition: i
     return answer
 
 
-def _is_notice(message: confluent_kafka.Message) -> bool:
+def is_notice(message: confluent_kafka.Message) -> bool:
     """Whether ``message`` is no record but a word of the client; a worrying one is logged."""
     error = message.error()
     if error is None:
@@ -278,7 +279,8 @@ def _is_notice(message: confluent_kafka.Message) -> bool:
     return True
 
 
-def _record(message: confluent_kafka.Message, topic: str) -> Record:
+def record_of(message: confluent_kafka.Message, topic: str) -> Record:
+    """What ``message`` brought, under the ``topic`` without prefix."""
     facts: Any = message  # a record without error always has its place and bytes; the stubs cannot say so
     headers = facts.headers()
     return Record(
