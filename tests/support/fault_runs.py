@@ -47,6 +47,7 @@ class Fault(StrEnum):
     DATABASE_STOPPED = "immediate stop of PostgreSQL"
     BROKEN_DEPLOY = "a deploy that breaks a channel"
     REBALANCED = "a worker leaves and joins again"
+    REGISTRY_KILLED = "kill -9 of the schema registry"
     NO_DEAD_LETTERS = "the dead-letter topic goes away"
 
 

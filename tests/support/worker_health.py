@@ -33,6 +33,14 @@ def held_by(worker: Worker) -> set[tuple[str, int]]:
     return {(p["topic"], p["partition"]) for p in partitions if p["standstill"] is None}
 
 
+def standing_still(worker: Worker) -> dict[int, str]:
+    """The partitions on which the worker does not work now, by number, and why."""
+    if worker.pid is None:
+        return {}
+    partitions = health(worker).get("partitions", ())
+    return {p["partition"]: p["standstill"] for p in partitions if p["standstill"] is not None}
+
+
 def wait_for_partitions(worker: Worker) -> None:
     """Wait until the worker works on partitions."""
     wait_for(lambda: bool(held_by(worker)), f"{worker.name} to have partitions")
