@@ -48,6 +48,7 @@ faults-long: setup ## the faults of workers many times over, printing seeds; how
 	$(BIN)/pytest --stack -n0 -s --rounds 20 tests/faults/test_rolling_restart.py tests/faults/test_frozen_workers.py $(ARGS)
 	$(BIN)/pytest --stack -n0 -s --rounds 50 tests/faults/test_crash_points.py $(ARGS)
 	$(BIN)/pytest --stack -n0 -s --rounds 20 tests/faults/test_built_anew.py -k snapshots $(ARGS)
+	$(BIN)/pytest --stack -n0 -s --long --rounds 6 tests/faults/test_three_brokers.py $(ARGS)
 
 # In an environment of its own: mutmut wants a newer click than the lock has.
 mutants: $(MUTANTS)/.ready ## break the money core in 1,600 ways and see the tests fail; ten minutes alone on two cores

@@ -27,6 +27,7 @@ OPENED = pytest.StashKey[ExitStack]()
 hypothesis.settings.register_profile("short", deadline=None)
 hypothesis.settings.register_profile("long", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile("short")
+TAKES_LONG = "takes minutes: run `make faults-long`, or pytest --stack --long"
 HOW_TO_RUN = "needs the local stack: run `make test`, or pytest --stack"
 
 
@@ -36,6 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--stack", action="store_true", help="start the local stack and run the tests that need it"
     )
+    group.addoption("--long", action="store_true", help="run the tests that take minutes each, too")
     group.addoption("--seed", type=int, help="repeat a fault run with the seed that it printed")
     group.addoption("--rounds", type=int, help="how often each fault strikes, and no limit of time per test")
     group.addoption("--fault-table", metavar="FILE", help="write what the runs of faults came to, as JSON")
@@ -76,10 +78,13 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without ``--stack``, skip what needs it and say how; with ``--rounds``, let it take its time."""
+    """Without ``--stack`` or ``--long``, skip what needs it and say how; with ``--rounds``, give it time."""
     if config.getoption("--rounds"):
         for item in items:
             item.add_marker(pytest.mark.timeout(0), append=False)
+    for item in items:
+        if item.get_closest_marker("long") and not config.getoption("--long"):
+            item.add_marker(pytest.mark.skip(reason=TAKES_LONG))
     if config.getoption("--stack"):
         return
     for item in items:

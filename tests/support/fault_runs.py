@@ -48,6 +48,8 @@ class Fault(StrEnum):
     BROKEN_DEPLOY = "a deploy that breaks a channel"
     REBALANCED = "a worker leaves and joins again"
     REGISTRY_KILLED = "kill -9 of the schema registry"
+    LEADER_KILLED = "kill -9 of the broker that leads, of three"
+    CONTROLLER_KILLED = "kill -9 of the broker whose controller leads, of three"
     BUILT_ANEW = "a read model is built anew and swapped"
     SNAPSHOTS_DROPPED = "all snapshots are dropped, and the decider is killed"
     NO_DEAD_LETTERS = "the dead-letter topic goes away"

@@ -172,17 +172,24 @@ class InFlight:
             return wait_for(found, f"{worker.name if worker else consumer} has something to do")
 
     def wait_for_progress(self, consumer: str | None = None) -> None:
-        """Wait until every lease that had something before it, or every one of ``consumer``, has moved."""
+        """Wait until every lease, or every one of ``consumer``, has moved that had something before it.
+
+        One that has nothing before it any more has moved in the meantime.
+        """
+        behind = self._behind(consumer)
+        before = self._positions()
+
+        def moved() -> bool:
+            after = self._positions()
+            still = {place for place in behind & after.keys() if after[place] <= before.get(place, -1)}
+            return not still or not still & self._behind(consumer)
+
+        wait_for(moved, "every consumer moves on")
+
+    def _behind(self, consumer: str | None) -> set[tuple[str, str, int]]:
         with self._progress() as progress:
             parts = progress.remaining() if consumer is None else progress.before(consumer)
-        behind = {(part.consumer, part.topic, part.partition) for part in parts}
-        before = self._positions()
-        wait_for(
-            lambda: all(
-                now > before.get(place, -1) for place, now in self._positions().items() if place in behind
-            ),
-            "every consumer moves on",
-        )
+        return {(part.consumer, part.topic, part.partition) for part in parts}
 
     def _positions(self) -> dict[tuple[str, str, int], int]:
         with psycopg.connect(self.settings.database_url.get_secret_value()) as connection:

@@ -72,6 +72,7 @@ class Kafka:
     """The broker part. Data lies in ``<data>/kafka``."""
 
     name = "kafka"
+    jvm = JVM
     title = f"Kafka {KAFKA_VERSION}"
     stop_signals: Mapping[StopMode, signal.Signals] = {"fast": signal.SIGTERM, "immediate": signal.SIGKILL}
 
@@ -100,23 +101,28 @@ class Kafka:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._logging.write_text(LOGGING)
         logs = self._folder / "log"
-        self._properties.write_text(
-            PROPERTIES.format(
-                host=LOOPBACK,
-                port=self.port,
-                controller_port=self._controller_port,
-                log_dir=logs,
-                largest=LARGEST_RECORD_BYTES,
-            )
-        )
+        self._properties.write_text(self.properties(logs))
         if (logs / "meta.properties").exists():
             return
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # With "=": an id may begin with a dash.
-        chosen = (f"--cluster-id={cluster_id}", f"--config={self._properties}")
+        chosen = (f"--cluster-id={self.cluster_id()}", f"--config={self._properties}")
         log = self._folder.parent / "logs" / "kafka-format.log"
         if self._java_command("kafka.tools.StorageTool", "format", *chosen).run(log, FORMAT_TIMEOUT_S) != 0:
             raise StackError("Kafka's log folder could not be formatted.", f"From {log}:\n{tail(log)}")
+
+    def properties(self, logs: Path) -> str:
+        """The text of server.properties, for a log folder at ``logs``."""
+        return PROPERTIES.format(
+            host=LOOPBACK,
+            port=self.port,
+            controller_port=self._controller_port,
+            log_dir=logs,
+            largest=LARGEST_RECORD_BYTES,
+        )
+
+    def cluster_id(self) -> str:
+        """The id that the log folder is formatted with: a new one."""
+        return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
     def command(self) -> Command:
         """The broker with its server.properties."""
@@ -132,4 +138,4 @@ class Kafka:
     def _java_command(self, *words: str) -> Command:
         logging = f"-Dlog4j2.configurationFile={self._logging}"
         class_path = f"{self._jars}/*"
-        return Command((str(self._java.binary), *JVM, logging, "-cp", class_path, *words))
+        return Command((str(self._java.binary), *self.jvm, logging, "-cp", class_path, *words))
