@@ -216,8 +216,9 @@ class BatchConsumer(Consumer):
         if not active:
             await asyncio.sleep(_NOTHING_OPEN_S)
             return
-        generation = self.app.consumer_generation_id
         fetched = await self._reader.getmany(active, _POLL_S)
+        # The partitions may have changed hands during the call: what came is of their newest assignment.
+        generation = self.app.consumer_generation_id
         self._fetched_to.update({tp: records[-1].offset + 1 for tp, records in fetched.items()})
         for tp, records in fetched.items():
             if not self.flow_active or self.app.consumer_generation_id != generation:

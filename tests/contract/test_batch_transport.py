@@ -288,8 +288,26 @@ def test_a_new_assignment_takes_over_from_an_opening_that_waits() -> None:
     in_world(story)
 
 
-def test_records_of_an_assignment_that_ended_meanwhile_are_dropped() -> None:
+def test_records_of_an_assignment_that_ends_meanwhile_are_dropped() -> None:
     """They are read again by whoever has the partition then."""
+
+    async def story(world: World) -> None:
+        await world.open_with(P0, P1)
+        world.reader.fetches = [{P0: fetched(P0, 1), P1: fetched(P1, 1)}]
+
+        async def rebalanced(message: object) -> None:
+            world.messages.append(message)
+            world.app.consumer_generation_id = 2
+
+        world.consumer.callback = rebalanced
+        await world.drain()
+        assert [P0] == [message.tp for message in world.messages]
+
+    in_world(story)
+
+
+def test_what_comes_with_a_new_assignment_is_handed_on() -> None:
+    """The call that waited for it began under the old one; dropped, nobody would read it again."""
 
     async def story(world: World) -> None:
         await world.open_with(P0)
@@ -300,7 +318,7 @@ def test_records_of_an_assignment_that_ended_meanwhile_are_dropped() -> None:
 
         world.reader.on_fetch = rebalanced
         await world.drain()
-        assert [] == world.messages
+        assert [(P0, 2)] == [(message.tp, message.generation_id) for message in world.messages]
 
     in_world(story)
 
