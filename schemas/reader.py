@@ -52,14 +52,16 @@ def compile_reader(
     Where a union has several records, what is read is (full name, dict). ``careful`` gets every value that
     the generated code does not understand. Fields that stand side by side and are ``repeated`` are read once
     for records that follow each other with the same bytes there; a record of a union that is ``recurring``
-    is read once for all that are the same to the end of the value. What was read once is shared, so nobody
-    may change a record in these places. Raises UnsupportedSchema for a schema that it cannot serve.
+    is read once for all that are the same to the end of the value; an array is read once for all that have
+    its bytes until one of its kind has others. What was read once is shared, so nobody may change a record
+    in these places. Raises UnsupportedSchema for a schema that it cannot serve.
     """
     generator = _Generator(schema, repeated, recurring)
     source = generator.source(start)
     names: dict[str, Any] = {
         "INT": INT_OF_BYTE,
         "MOST_KNOWN": MOST_KNOWN,
+        "NEVER_READ": NEVER_READ,
         "REFUSED": REFUSED,
         "RUNS": [NEVER_READ] * generator.runs,
         "SIZE": SIZE_OF_BYTE,
@@ -84,6 +86,8 @@ class _Generator:
         """How many runs of repeated fields there are."""
         self._named = named_types(schema)
         self._functions: dict[str, str] = {}
+        self._arrays: dict[str, str] = {}
+        """The functions of arrays by what they hold."""
         self._open: list[str] = []
 
     def source(self, start: int) -> str:
@@ -214,20 +218,31 @@ class _Generator:
         record = record_at(items, self._named)
         if record is not None and not record["fields"]:
             raise UnsupportedSchema(f"{record['name']} takes no bytes: an array of it may be of any length")
-        item = self._value(items, "item")
+        kind = repr(items) if record is None else record["name"]
+        if kind not in self._arrays:
+            self._arrays[kind] = self._array_function(self._value(items, "item"))
+        return self._arrays[kind]
+
+    def _array_function(self, item: list[str]) -> str:
+        """The name of the function that reads an array, or takes the last one where its bytes come again.
+
+        ``item``: the lines that read one of its items.
+        """
         name = f"array_{len(self._functions)}"
-        self._functions[name] = _function(
-            name,
-            [
-                "items = []",
-                "while True:",
-                *_indented(_small("left", "SIZE", "size_at")),
-                f"{_INDENT}if left == 0:",
-                f"{_INDENT * 2}return items, p",
-                f"{_INDENT}while left:",
-                *_indented(_indented([*item, "items.append(item)", "left -= 1"])),
-            ],
-        )
+        lines = [
+            f"known, items = {name.upper()}",
+            "if v.startswith(known, p):",
+            f"{_INDENT}return items, p + len(known)",
+            "items, start = [], p",
+            "while True:",
+            *_indented(_small("left", "SIZE", "size_at")),
+            f"{_INDENT}if left == 0:",
+            f"{_INDENT * 2}{name.upper()}[:] = v[start:p], items",
+            f"{_INDENT * 2}return items, p",
+            f"{_INDENT}while left:",
+            *_indented(_indented([*item, "items.append(item)", "left -= 1"])),
+        ]
+        self._functions[name] = f"{name.upper()} = [NEVER_READ[0], []]\n\n\n{_function(name, lines)}"
         return name
 
 

@@ -102,6 +102,23 @@ def test_a_record_that_recurs_is_read_once() -> None:
     assert {"held": ("B", {"b": 1}), "last": 2} == read(b"\2\2\4")
 
 
+def test_an_array_that_comes_again_is_read_once() -> None:
+    """Wherever in a record it stands; another one in between is read, and so is what was cut off before."""
+    array = '{"type": "array", "items": "int"}'
+    fields = ", ".join(f'{{"name": "{name}", "type": {array}}}' for name in "ab")
+    read = compile_reader(
+        parse(f'{{"type": "record", "name": "Holder", "fields": [{fields}]}}'), 0, not_common
+    ).read
+    twice = read(b"\4\2\4\0\4\2\4\0")
+
+    with pytest.raises(NotCommon):
+        read(b"\4\2\4\0\4\2")
+    assert {"a": [1, 2], "b": [1, 2]} == twice
+    assert twice["a"] is twice["b"] is read(b"\4\2\4\0\0")["a"]
+    assert {"a": [1, 3], "b": []} == read(b"\4\2\6\0\0")
+    assert {"a": [], "b": [1, 2]} == read(b"\0\4\2\4\0")
+
+
 @settings(deadline=None, max_examples=500)
 @given(st.integers(HEADER_BYTES, len(FRAMED)), st.binary(max_size=12), st.integers(0, 6))
 @example(len(FRAMED), b"\x00", 0)
