@@ -150,8 +150,14 @@ class Intake:
             self._look_again.set()
 
     async def take(self, batch: Batch) -> None:
-        """Bring every intent of ``batch`` to its end, or let its record wait."""
+        """Bring every intent of ``batch`` to its end, or let its record wait.
+
+        Where partitions were opened again before there was room, it comes again, behind what is before it.
+        """
+        openings = self._progress.openings
         await self._room()
+        if self._progress.openings != openings:
+            return
         if (standing := self._standing.queue((batch.topic, batch.partition))) is not None:
             standing.append(batch)
             return

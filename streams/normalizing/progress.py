@@ -74,14 +74,19 @@ class _Partition:
 
 
 class Progress:
-    """The positions of every open partition. Not safe for threads: it lives on the event loop."""
+    """The positions of every open partition. Not safe for threads: it lives on the event loop.
+
+    ``openings``: how often partitions were opened.
+    """
 
     def __init__(self) -> None:
         self._partitions: dict[Place, _Partition] = {}
+        self.openings = 0
 
     def open(self, positions: Mapping[Place, int]) -> None:
         """Begin (again) at ``positions``: the offset of the next record, by place."""
         self.give_up(positions)
+        self.openings += 1
         self._partitions.update({place: _Partition(offset) for place, offset in positions.items()})
 
     def give_up(self, places: Collection[Place]) -> None:

@@ -372,6 +372,23 @@ def test_nothing_is_taken_in_while_the_way_out_or_the_store_is_closed(pressure: 
     in_intake(story)
 
 
+def test_what_waits_for_room_while_its_partition_is_opened_again_comes_again() -> None:
+    """Taken in, it would stand before records that are read again, and these would be passed over."""
+
+    async def story(world: IntakeWorld) -> None:
+        first, second = (world.record(portal_order(f"r-{n}", "sub_1")) for n in range(2))
+        world.away = True
+        taking = asyncio.create_task(world.take(second))
+        await world.settle()
+        world.restart()
+        world.away = False
+        await taking
+        await world.take(first, second)
+        assert [0, 1] == world.command_offsets()
+
+    in_intake(story)
+
+
 def test_unknown_fields_and_strict_readings_are_counted() -> None:
     """Tolerated is not unseen."""
 
