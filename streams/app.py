@@ -17,10 +17,11 @@ from faust.types import AppT, Message, StreamT
 from yarl import URL
 
 from streams.record_reader import POLL_RECORDS
-from streams.transport import Batch, BatchTransport, PartitionOwner
+from streams.transport import Batch, BatchTransport, PartitionOwner, Turn
+from tierline.kit.pace import Pace
 from tierline.kit.settings import KafkaSettings
 
-_QUEUED_BATCHES = 8
+_QUEUED_TURNS = 8
 _REQUEST_S = 40.0
 _REBALANCE_S = 20.0
 _MAX_POLL_S = 3_600.0
@@ -57,7 +58,13 @@ class _BatchApp(faust.App):
 
 
 def create_app(
-    kafka: KafkaSettings, *, group: str, topics: Sequence[str], owner: PartitionOwner, handle: Handle
+    kafka: KafkaSettings,
+    *,
+    group: str,
+    topics: Sequence[str],
+    owner: PartitionOwner,
+    handle: Handle,
+    pace: Pace | None = None,
 ) -> faust.App:
     """An app that gives each batch of ``topics`` to ``handle``, one after the other, in order per partition.
 
@@ -76,20 +83,24 @@ def create_app(
         broker_rebalance_timeout=_REBALANCE_S,
         broker_max_poll_records=POLL_RECORDS,
         broker_max_poll_interval=_MAX_POLL_S,
-        stream_buffer_maxsize=_QUEUED_BATCHES,
+        stream_buffer_maxsize=_QUEUED_TURNS,
         stream_wait_empty=True,
         topic_allow_declare=False,
         topic_disable_leader=True,
         table_standby_replicas=0,
         web_enabled=False,
     )
-    app.transport = BatchTransport(app.conf.broker_consumer, app, kafka=kafka, owner=owner)
+    app.transport = BatchTransport(
+        app.conf.broker_consumer, app, kafka=kafka, pace=pace or Pace(), owner=owner
+    )
     source = app.topic(*(kafka.topic_prefix + topic for topic in topics), schema=_BatchSchema(), acks=False)
 
     @app.agent(source, name=group)
-    async def normalize(batches: StreamT[Batch]) -> None:
-        async for batch in batches:
-            await handle(batch)
+    async def normalize(turns: StreamT[Turn]) -> None:
+        async for turn in turns:
+            for batch in turn.batches:
+                if turn.generation == app.consumer_generation_id:
+                    await handle(batch)
 
     return app
 

@@ -29,6 +29,7 @@ from mode import Service
 
 from tierline.kit.confluent_broker import consumer_config, is_notice, log_range_of, record_of
 from tierline.kit.errors import PositionOutsideLog
+from tierline.kit.pace import Pace
 from tierline.kit.records import Record
 from tierline.kit.settings import KafkaSettings
 
@@ -87,6 +88,7 @@ class RecordReader(Service):
         group: str,
         told: Rebalanced,
         *,
+        pace: Pace | None = None,
         client: Callable[[dict[str, Any]], Any] = confluent_kafka.Consumer,
         **options: Any,
     ) -> None:
@@ -95,6 +97,7 @@ class RecordReader(Service):
         self._group = group
         self._told = told
         self._client = client
+        self._pace = pace or Pace()
         self._consumer: Any = None
         self._topics: dict[str, str] = {}
         self._thread: threading.Thread | None = None
@@ -230,7 +233,7 @@ class RecordReader(Service):
             return
         first = self._consumer.poll(_POLL_S if self._read_to else _SOON_S)
         if first is not None:
-            self._hand_over([first, *self._consumer.consume(POLL_RECORDS - 1, 0)])
+            self._hand_over([first, *self._consumer.consume(POLL_RECORDS - 1, self._pace.gather_s())])
 
     def _is_full(self) -> bool:
         with self._lock:
@@ -270,7 +273,9 @@ class RecordReader(Service):
         if generation != self._generation or self._assigned != set(positions):
             return False
         self._read_to = dict(positions)
-        self._consumer.assign([TopicPartition(*tp, offset) for tp, offset in positions.items()])
+        places = [TopicPartition(*tp, offset) for tp, offset in positions.items()]
+        self._consumer.assign(places)
+        self._consumer.resume(places)  # a pause would outlive the assignment that it was made in
         return True
 
     def _tell(self, positions: Mapping[TP, int], settled: Collection[TP]) -> dict[TP, int]:

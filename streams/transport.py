@@ -1,10 +1,10 @@
-"""The batch transport: a Faust consumer on librdkafka, one event per partition and turn, not one per record.
+"""The batch transport: a Faust consumer on librdkafka, one event per turn instead of one per record.
 
 What it changes, and why (names of Faust 0.15.3):
 
     ConsumerThread       a RecordReader plays its part: librdkafka fetches and parses outside of Python
-    _drain_messages      one message per (partition, turn), whose value is a Batch of records. Faust spends
-                         200 µs on the way of an event; a batch pays that once
+    _drain_messages      one message for all that came meanwhile, whose value is a Turn of batches. Faust
+                         spends 200 µs on the way of an event; a turn pays that once
     perform_seek         Faust seeks to Kafka's commits after an assignment; here partitions stay closed until
                          their owner (PartitionOwner) has said where to read on, and a topic that was deleted
                          ends the service: what is made again under its name is another log
@@ -27,6 +27,7 @@ from faust.types import TP, AppT, ConsumerMessage
 
 from streams.record_reader import RecordReader
 from tierline.kit.errors import PositionOutsideLog, Unavailable
+from tierline.kit.pace import Pace
 from tierline.kit.records import Record
 from tierline.kit.retry import Backoff
 from tierline.kit.settings import KafkaSettings
@@ -44,6 +45,14 @@ class Batch:
     topic: str
     partition: int
     records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What came of all partitions meanwhile; it means nothing any more under another ``generation``."""
+
+    generation: int
+    batches: tuple[Batch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ class BatchConsumer(Consumer):
     def _new_consumer_thread(self) -> Any:
         kafka = self._batches.kafka
         group = self.app.conf.id.removeprefix(kafka.topic_prefix)
-        return RecordReader(kafka, group, self, loop=self.loop, beacon=self.beacon)
+        return RecordReader(kafka, group, self, pace=self._batches.pace, loop=self.loop, beacon=self.beacon)
 
     @property
     def _reader(self) -> RecordReader:
@@ -217,13 +226,10 @@ class BatchConsumer(Consumer):
             await asyncio.sleep(_NOTHING_OPEN_S)
             return
         fetched = await self._reader.getmany(active, _POLL_S)
-        # The partitions may have changed hands during the call: what came is of their newest assignment.
-        generation = self.app.consumer_generation_id
         self._fetched_to.update({tp: records[-1].offset + 1 for tp, records in fetched.items()})
-        for tp, records in fetched.items():
-            if not self.flow_active or self.app.consumer_generation_id != generation:
-                return
-            await self._deliver(self._batch_message(tp, records, generation))
+        if fetched and self.flow_active:
+            # The partitions may have changed hands during the call: what came is of their newest assignment.
+            await self._deliver(_message(fetched, self.app.consumer_generation_id))
 
     async def _deliver(self, message: ConsumerMessage) -> None:
         """Put it into Faust's queue; where that is full, a rebalance does not wait for it (``stop_flow``)."""
@@ -242,33 +248,18 @@ class BatchConsumer(Consumer):
         if self._delivering is not None:
             self._delivering.cancel()
 
-    def _batch_message(self, tp: TP, records: list[Record], generation: int) -> ConsumerMessage:
-        last = records[-1]
-        return ConsumerMessage(
-            topic=tp.topic,
-            partition=tp.partition,
-            offset=last.offset,
-            timestamp=last.timestamp_ms / 1000,
-            timestamp_type=1,
-            headers=None,
-            key=None,
-            value=cast("bytes", Batch(last.topic, last.partition, tuple(records))),
-            checksum=None,
-            serialized_key_size=0,
-            serialized_value_size=0,
-            tp=tp,
-            generation_id=generation,
-        )
-
 
 class BatchTransport(Transport):
     """Set as ``app.transport`` before the app starts."""
 
     Consumer = BatchConsumer
 
-    def __init__(self, url: Any, app: AppT, *, kafka: KafkaSettings, owner: PartitionOwner) -> None:
+    def __init__(
+        self, url: Any, app: AppT, *, kafka: KafkaSettings, pace: Pace, owner: PartitionOwner
+    ) -> None:
         super().__init__(url, app)
         self.kafka = kafka
+        self.pace = pace
         self.owner = owner
 
     def place_of(self, tp: TP) -> tuple[str, int]:
@@ -278,3 +269,24 @@ class BatchTransport(Transport):
     def tp_of(self, place: tuple[str, int]) -> TP:
         """The partition as it is called on the wire."""
         return TP(self.kafka.topic_prefix + place[0], place[1])
+
+
+def _message(fetched: Mapping[TP, list[Record]], generation: int) -> ConsumerMessage:
+    """A turn as Faust carries it: at a place in its first partition."""
+    batches = tuple(Batch(r[-1].topic, r[-1].partition, tuple(r)) for r in fetched.values())
+    tp, last = next(iter(fetched)), batches[0].records[-1]
+    return ConsumerMessage(
+        topic=tp.topic,
+        partition=tp.partition,
+        offset=last.offset,
+        timestamp=last.timestamp_ms / 1000,
+        timestamp_type=1,
+        headers=None,
+        key=None,
+        value=cast("bytes", Turn(generation, batches)),
+        checksum=None,
+        serialized_key_size=0,
+        serialized_value_size=0,
+        tp=tp,
+        generation_id=generation,
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -50,6 +51,8 @@ _COUNTED_AS: Mapping[type[Ending], str] = {
 
 _log = structlog.get_logger(__name__)
 
+_NO_VERDICTS: Mapping[int, Verdict] = MappingProxyType({})
+
 Understood = Reading | Unreadable | Fault
 """What was read in a record; a Fault where reading it met a bug."""
 
@@ -83,7 +86,7 @@ class Work(msgspec.Struct, frozen=True, eq=False):
     channel: str
     intents: tuple[Intent, ...]
     batch: Settling
-    stored: Mapping[int, Verdict] = msgspec.field(default_factory=dict)
+    stored: Mapping[int, Verdict] = _NO_VERDICTS
     held: HeldRecord | None = None
     unread: Unreadable | Fault | None = None
 

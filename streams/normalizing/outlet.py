@@ -33,6 +33,7 @@ class Outlet:
     def __init__(self, kafka: KafkaSettings, client_id: str) -> None:
         self._prefix = kafka.topic_prefix
         self._producer = confluent_kafka.Producer(producer_config(kafka, client_id) | _LIMITS)
+        self._wire: dict[str, str] = {}
         self._queued: deque[tuple[Message, Answered]] = deque()
         self._refused: deque[tuple[Answered, Refusal]] = deque()
         self._unanswered = 0
@@ -68,9 +69,11 @@ class Outlet:
 
     def _produce(self, message: Message, answered: Answered) -> bool:
         """Whether the client has room for ``message``."""
+        topic = message.topic
+        wire = self._wire.get(topic) or self._wire.setdefault(topic, self._prefix + topic)
         try:
             self._producer.produce(
-                self._prefix + message.topic,
+                wire,
                 message.value,
                 message.key,
                 -1 if message.partition is None else message.partition,
@@ -86,7 +89,8 @@ class Outlet:
     def _delivered(
         self, answered: Answered, error: KafkaError | None, _message: confluent_kafka.Message
     ) -> None:
-        self._answer(answered, None if error is None else _refusal(error))
+        self._unanswered -= 1
+        answered(None if error is None else _refusal(error))
 
     def _answer(self, answered: Answered, refusal: Refusal | None) -> None:
         self._unanswered -= 1

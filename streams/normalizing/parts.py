@@ -43,6 +43,7 @@ from tierline.kit.database import connect
 from tierline.kit.faults import named, places
 from tierline.kit.health import Health
 from tierline.kit.leases import LeaseLost
+from tierline.kit.pace import Pace
 from tierline.kit.partition_watch import PartitionWatch
 from tierline.kit.records import Message
 from tierline.kit.settings import Settings
@@ -50,8 +51,9 @@ from tierline.kit.telemetry import Metrics
 from tierline.kit.version import APP_VERSION
 
 _BEAT_S = 1.0
-_BUSY_S = 0.002
-_IDLE_S = 0.01
+_GATHER_MS = 2
+_BUSY_S = 0.005
+_IDLE_S = 0.05
 
 Result = TypeVar("Result")
 
@@ -168,6 +170,7 @@ class Parts:
             topics=[c.topic.name for c in CHANNELS.values()],
             owner=self._positions,
             handle=self._take,
+            pace=Pace(settings.turn_every_ms, _GATHER_MS),
         )
 
     @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from faust.types import TP
 
 from schemas.topics import NORMALIZER
 from streams.app import create_app
-from streams.transport import Batch, BatchConsumer, LogRange
+from streams.transport import Batch, BatchConsumer, LogRange, Turn
 from tierline.kit.errors import PositionOutsideLog, Unavailable
 from tierline.kit.records import Record
 from tierline.kit.settings import KafkaSettings
@@ -111,9 +111,11 @@ class World:
     def __init__(self) -> None:
         self.owner = Owner()
         self.handled: list[Batch] = []
+        self.on_batch: Callable[[Batch], object] = lambda _: None
 
         async def handle(batch: Batch) -> None:
             self.handled.append(batch)
+            self.on_batch(batch)
 
         self.app = create_app(
             KafkaSettings(topic_prefix=PREFIX),
@@ -134,9 +136,9 @@ class World:
     async def _deliver(self, message: Any) -> None:
         self.messages.append(message)
 
-    @property
-    def batches(self) -> list[Batch]:
-        return [message.value for message in self.messages]
+    def rebalanced(self) -> None:
+        """Another assignment begins."""
+        self.app.consumer_generation_id += 1
 
     async def assign(self, *tps: TP) -> None:
         """What Faust does with an assignment, as far as the consumer is asked."""
@@ -171,8 +173,8 @@ def in_world(story: Callable[[World], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_a_fetch_of_a_partition_is_one_message_with_all_its_records() -> None:
-    """In order, with the names without prefix, one message per partition."""
+def test_what_a_turn_brings_is_one_message_with_a_batch_for_each_partition() -> None:
+    """In order, with the names without prefix."""
 
     async def story(world: World) -> None:
         await world.open_with(P0, Q0)
@@ -186,8 +188,8 @@ def test_a_fetch_of_a_partition_is_one_message_with_all_its_records() -> None:
             ),
             Batch(PARTNER, 0, (Record(PARTNER, 0, 9, 1_009, b"k", b"v9", (("h", b"1"),)),)),
         )
-        assert expected == tuple(world.batches)
-        assert [(P0, 7, 1), (Q0, 9, 1)] == [(m.tp, m.offset, m.generation_id) for m in world.messages]
+        assert [Turn(1, expected)] == [message.value for message in world.messages]
+        assert [(P0, 7, 1)] == [(m.tp, m.offset, m.generation_id) for m in world.messages]
 
     in_world(story)
 
@@ -312,11 +314,7 @@ def test_what_comes_with_a_new_assignment_is_handed_on() -> None:
     async def story(world: World) -> None:
         await world.open_with(P0)
         world.reader.fetches = [{P0: fetched(P0, 1)}]
-
-        def rebalanced() -> None:
-            world.app.consumer_generation_id = 2
-
-        world.reader.on_fetch = rebalanced
+        world.reader.on_fetch = world.rebalanced
         await world.drain()
         assert [(P0, 2)] == [(message.tp, message.generation_id) for message in world.messages]
 
@@ -426,8 +424,30 @@ def test_the_owner_settles_before_partitions_go(end: str) -> None:
     in_world(story)
 
 
+def test_the_agent_leaves_a_turn_of_an_assignment_that_ended() -> None:
+    """Also in the middle of it: the rest is read again by whoever has the partitions."""
+
+    async def story(world: World) -> None:
+        batches = tuple(Batch(PORTAL, n, ()) for n in range(3))
+
+        def rebalanced_in_the_middle(batch: Batch) -> None:
+            if batch is batches[1]:
+                world.rebalanced()
+
+        world.on_batch = rebalanced_in_the_middle
+        [agent] = world.app.agents.values()
+        async with agent.test_context() as tested:
+            await tested.put(Turn(1, batches))
+            await turn_until(lambda: batches[1] in world.handled)
+            await tested.put(Turn(2, batches[2:]))
+            await turn_until(lambda: batches[2] in world.handled)
+        assert list(batches) == world.handled
+
+    in_world(story)
+
+
 def test_the_agent_hands_batches_on_and_acknowledges_nothing() -> None:
-    """One agent, one event per batch, no acks from Faust's books."""
+    """One agent, one event per turn, no acks from Faust's books."""
 
     async def story(world: World) -> None:
         [agent] = world.app.agents.values()

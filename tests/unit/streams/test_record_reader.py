@@ -267,6 +267,22 @@ def test_a_partition_that_is_held_goes_on_when_it_is_said() -> None:
     in_world(story)
 
 
+def test_a_partition_that_comes_back_is_not_held_any_more() -> None:
+    """Whoever held it has forgotten it with the assignment."""
+
+    async def story(world: World) -> None:
+        await world.opened(P0)
+        world.reader.hold(P0)
+        await until(lambda: {P0} == world.client.paused)
+        world.revoke(P0)
+        world.assign(P0)
+        await until(lambda: len(world.told) == 3)
+        assert await world.reader.place({P0: 1})
+        assert set() == world.client.paused
+
+    in_world(story)
+
+
 def test_the_group_waits_until_everybody_has_let_go() -> None:
     """Then what waited is forgotten: it is read again by whoever has the partitions."""
 
