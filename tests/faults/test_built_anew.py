@@ -20,6 +20,8 @@ from tests.support.waiting import wait_for
 from tierline import bootstrap
 from tierline.kit.database import Connection
 from tierline.kit.settings import Settings
+from tierline.workload.orders import MIX
+from tierline.workload.records import Kind
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(420)]
 
@@ -29,6 +31,8 @@ CLOSE_ENOUGH, BLOCK = 100, 200
 DROPS = 4
 FEW = 24
 """Subscriptions, so that each has many decisions behind it."""
+MIX_OF_FEW = MIX | {Kind.INELIGIBLE: 0.0}
+"""Among few subscriptions there may be none whose contract ends soon."""
 
 APPLIED = "SELECT sum(next_position) FROM oms.lease WHERE consumer = 'tierline-projector'"
 SNAPSHOTS = "SELECT count(*) FROM oms.snapshot"
@@ -99,7 +103,7 @@ def test_a_decider_that_loses_all_snapshots_under_load_decides_the_same(
     settings = quickly_rebalancing(settings, decline_rate=0.1)
     with (
         running_workers(settings, tmp_path) as workers,
-        faults.under_load(settings, accounts=FEW, rate=RATE) as run,
+        faults.under_load(settings, accounts=FEW, rate=RATE, mix=MIX_OF_FEW) as run,
     ):
         decider = workers["orders"]
         for _ in range(faults.rounds(DROPS)):

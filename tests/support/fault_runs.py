@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.support.fault_table import PROPERTY, Row
-from tests.support.pipeline import CLIENT_LOG, InFlight, Traffic, opened_samples, seeded, settled_and_clean
+from tests.support.pipeline import InFlight, Traffic, opened_samples, seeded, settled_and_clean
 from tierline.kit.settings import Settings
 from tierline.verify.check import Report
 from tierline.verify.client_log import read_client_log
@@ -127,11 +127,6 @@ class Faults:
         """What ``rng`` and the orders come from."""
         return self._seeded[1]
 
-    @property
-    def client_log(self) -> Path:
-        """What the client of ``under_load`` sent and heard."""
-        return self.folder / CLIENT_LOG
-
     def rounds(self, usual: int) -> int:
         """How often each fault strikes: what ``--rounds`` asks for, or ``usual``."""
         return self.asked_rounds or usual
@@ -145,7 +140,6 @@ class Faults:
         rate: float,
         mix: Mapping[Kind, float] = MIX,
         client: Settings | None = None,
-        firm: bool = True,
         others: Sequence[Path] = (),
         settle_s: float = 120.0,
     ) -> Iterator[FaultRun]:
@@ -153,17 +147,17 @@ class Faults:
 
         Behind the block everything has its one outcome, within ``settle_s``, and the check found nothing
         broken. ``mix``: the shares of orders with some trouble; ``client``: settings of who publishes;
-        ``firm``: the broker has to take everything; ``others``: logs of other clients.
+        ``others``: logs of other clients.
         """
         samples = opened_samples(settings, accounts, self.seed, NAME)
-        publishing = Traffic(client or settings, samples, self.seed, EVER, rate, self.folder, NAME, mix, firm)
+        publishing = Traffic(client or settings, samples, self.seed, EVER, rate, self.folder, NAME, mix)
         with publishing as traffic:
             run = FaultRun(InFlight(settings))
             yield run
             assert traffic.running, "the traffic ended before the last fault: the run does not count"
             traffic.finish()
         report = settled_and_clean(settings, traffic, settle_s, others)
-        orders = [order for log in (self.client_log, *others) for order in read_client_log(log)]
+        orders = [order for log in (traffic.log, *others) for order in read_client_log(log)]
         self.ended(run, report, sum(order.intents for order in orders))
 
     def ended(self, run: FaultRun, report: Report, records: int) -> None:

@@ -21,7 +21,6 @@ from tests.support.waiting import wait_for
 from tests.support.worker_health import held_by
 from tierline import bootstrap
 from tierline.kit.clock import SystemClock
-from tierline.kit.errors import DeliveryFailed
 from tierline.kit.settings import Settings
 from tierline.local.workers import WORKERS, Worker, WorkerGroup
 from tierline.verify.check import Report, check
@@ -35,7 +34,6 @@ from tierline.workload.records import Kind
 from tierline.workload.running import open_samples, target_of
 
 QUICK_SESSION_MS = 3_000
-CLIENT_LOG = "client.ndjson"
 SHARED_WORK = (*WORKERS, "normalizer", "normalizer", "orders", "projector")
 """Three normalizers, two deciders, two projectors and one of each other worker."""
 CONSUMERS = {
@@ -81,7 +79,7 @@ class Traffic:
     """Orders published in the background; the client's own log of them is in folder ``logs``.
 
     It goes on until ``finish``, at most ``intents`` of them; the block ends when it has ended. ``mix``: the
-    shares of orders with some trouble. ``firm``: the block fails where the broker did not take an order.
+    shares of orders with some trouble.
     """
 
     settings: Settings
@@ -92,7 +90,6 @@ class Traffic:
     logs: Path
     name: str = "faults"
     mix: Mapping[Kind, float] = field(default_factory=lambda: MIX)
-    firm: bool = True
     _thread: threading.Thread = field(init=False)
     _error: BaseException | None = field(init=False, default=None)
     _enough: threading.Event = field(init=False, default_factory=threading.Event)
@@ -121,7 +118,7 @@ class Traffic:
     @property
     def log(self) -> Path:
         """What the client sent and heard."""
-        return self.logs / CLIENT_LOG
+        return self.logs / "client.ndjson"
 
     @property
     def running(self) -> bool:
@@ -136,8 +133,6 @@ class Traffic:
                 loop = OpenLoop(bootstrap.producer(self.settings, "traffic"), SystemClock(), self.rate, log)
                 for publication in loop.run(records):
                     del publication
-        except DeliveryFailed as error:
-            self._error = error if self.firm else None
         except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
             self._error = error
 

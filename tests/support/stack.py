@@ -48,10 +48,17 @@ def shared_stack(running: Path | None) -> Iterator[SharedStack]:
         return
     data = Path(tempfile.mkdtemp(prefix="tierline-test-"))
     try:
-        with LocalStack(data, usual_ports=False), _template_database(data) as shared:
+        with new_stack(data) as (_, shared):
             yield shared
     finally:
         shutil.rmtree(data, ignore_errors=True)
+
+
+@contextmanager
+def new_stack(data: Path) -> Iterator[tuple[LocalStack, SharedStack]]:
+    """Servers in ``data``, for tests that stop them, and what tests own parts of."""
+    with LocalStack(data, usual_ports=False) as stack, _template_database(data) as shared:
+        yield stack, shared
 
 
 @contextmanager
