@@ -29,7 +29,7 @@ RATE = 40
 CLOSE_ENOUGH, BLOCK = 100, 200
 """Small ones, so that a rebuild has to catch up with live traffic before it may swap."""
 DROPS = 4
-FEW = 24
+FEW = 48
 """Subscriptions, so that each has many decisions behind it."""
 MIX_OF_FEW = MIX | {Kind.INELIGIBLE: 0.0}
 """Among few subscriptions there may be none whose contract ends soon."""
