@@ -72,20 +72,26 @@ def print_table(report: Report) -> None:
     print(*(f"left out: {title}: {why}" for title, why in report.left_out.items()), sep="\n")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure on a stack of its own and print."""
+def options_of(arguments: Sequence[str] | None) -> tuple[Sizes, argparse.Namespace]:
+    """What is asked for: how much, and whatever else."""
     usual = Sizes()
     parser = argparse.ArgumentParser(description="The normalizer beside other stream processors.")
     parser.add_argument("--rounds", type=int, default=usual.rounds)
     parser.add_argument("--seconds", type=float, default=usual.seconds, help="timed seconds of each turn")
     parser.add_argument("--records", type=int, default=usual.records, help="orders that wait")
+    parser.add_argument("--warm", type=float, default=usual.warm_s, help="seconds before the clock runs")
     parser.add_argument(
         "--only", nargs="+", metavar="WORD", help="ours and those with such a word in their name"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     options = parser.parse_args(arguments)
     asked = {"rounds": options.rounds, "seconds": options.seconds, "records": options.records}
-    sizes = replace(usual, **asked, warm_s=options.warm)
+    return replace(usual, **asked, warm_s=options.warm), options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure on a stack of its own and print."""
+    sizes, options = options_of(arguments)
     with tempfile.TemporaryDirectory(prefix="tierline-bench-java-") as folder, own_stack() as settings:
         runners, left_out = runners_to_be_had(Path(folder))
         if options.only:
