@@ -55,21 +55,14 @@ class Turn:
     batches: tuple[Batch, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LogRange:
-    """What a partition holds: its first offset, and the offset after its last record."""
-
-    first: int
-    end: int
-
-
 class PartitionOwner(Protocol):
     """Who keeps the positions. Places are (topic without prefix, partition)."""
 
-    async def taken(self, places: Mapping[tuple[str, int], LogRange]) -> Mapping[tuple[str, int], int]:
+    async def taken(self, places: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], int]:
         """Partitions were assigned: take them over and say where to read each. Waits while the store is away.
 
-        Without ``places`` the group had none to give. What it raises ends the worker.
+        ``places``: with the first offset of their logs; none where the group had none to give. What it raises
+        ends the worker.
         """
 
     async def given_up(self) -> None:
@@ -112,24 +105,37 @@ class BatchConsumer(Consumer):
     async def _open(self, assigned: set[TP]) -> None:
         ranges = await self._log_ranges(assigned)
         place_of = self._batches.place_of
-        starts = await self._batches.owner.taken({place_of(tp): known for tp, known in ranges.items()})
+        starts = await self._batches.owner.taken({place_of(tp): first for tp, (first, _) in ranges.items()})
         positions = {tp: starts[place_of(tp)] for tp in assigned}
+        if any(positions[tp] > end for tp, (_, end) in ranges.items()):
+            # Who had them before may have gone on after that look at the log; from here on nobody can.
+            ranges = await self._log_ranges(assigned)
+        for tp, (first, end) in ranges.items():
+            self._check_position(tp, positions[tp], first, end)
         self._fetched_to = dict(positions)
         if assigned and await self._reader.place(positions):
             self.resume_partitions(assigned)
 
-    async def _log_ranges(self, tps: set[TP]) -> dict[TP, LogRange]:
+    def _check_position(self, tp: TP, position: int, first: int, end: int) -> None:
+        if not first <= position <= end:
+            topic, partition = self._batches.place_of(tp)
+            raise PositionOutsideLog(
+                f"{self.app.conf.id}: the lease continues {topic} partition {partition} at offset "
+                f"{position}, but the log holds {first} to {end}. Restore the topic, or set next_offset in "
+                f"oms.lease to where this consumer shall continue"
+            )
+
+    async def _log_ranges(self, tps: set[TP]) -> dict[TP, tuple[int, int]]:
+        """First offset and end of each partition; waits while the broker is away."""
         backoff, failures = Backoff(), 0
         while True:
             try:
                 await self._look_for_topics()
-                ranges = await self._reader.log_ranges(tps)
+                return await self._reader.log_ranges(tps)
             except (KafkaException, Unavailable) as error:
                 failures += 1
                 _log.warning("waiting", cause=repr(error))
                 await asyncio.sleep(backoff.wait_ms(failures) / 1000)
-            else:
-                return {tp: LogRange(*found) for tp, found in ranges.items()}
 
     async def _look_for_topics(self) -> None:
         if missing := await self._reader.missing_topics():

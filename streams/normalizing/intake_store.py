@@ -42,11 +42,10 @@ from streams.deciding.external_refs import OWN
 from streams.normalizing.context import Asked
 from streams.normalizing.progress import Place
 from streams.normalizing.resolve import RefRow
-from streams.transport import LogRange
 from tierline.kit import leases
 from tierline.kit.crash_points import reached
 from tierline.kit.database import Connection, is_outage
-from tierline.kit.errors import LookUpFailed, PositionOutsideLog
+from tierline.kit.errors import LookUpFailed
 from tierline.kit.leases import Lease, LeaseLost, Progress
 
 Result = TypeVar("Result")
@@ -126,18 +125,13 @@ class IntakeStore:
         self._leases: dict[Place, Lease] = {}
         self._unsure = False
 
-    def take(self, ranges: Mapping[Place, LogRange]) -> Taken:
-        """Take the leases of these places; a first lease starts where the log does.
-
-        Raises PositionOutsideLog when a lease points where the log has nothing.
-        """
+    def take(self, starts: Mapping[Place, int]) -> Taken:
+        """Take the leases of these places; a first lease starts where the log does, at ``starts``."""
         with self._transaction() as connection:
             held = {
-                place: leases.acquire(connection, self._consumer, *place, log.first)
-                for place, log in sorted(ranges.items())
+                place: leases.acquire(connection, self._consumer, *place, start)
+                for place, start in sorted(starts.items())
             }
-            for place, lease in held.items():
-                self._check_position(place, lease, ranges[place])
             taken = Taken(
                 {place: lease.next_offset for place, lease in held.items()}, [], [], [], set(), set(), []
             )
@@ -295,14 +289,6 @@ class IntakeStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-    def _check_position(self, place: Place, lease: Lease, log: LogRange) -> None:
-        if not log.first <= lease.next_offset <= log.end:
-            raise PositionOutsideLog(
-                f"{self._consumer}: the lease continues {place[0]} partition {place[1]} at offset "
-                f"{lease.next_offset}, but the log holds {log.first} to {log.end}. Restore the topic, or set "
-                f"next_offset in oms.lease to where this consumer shall continue"
-            )
 
     def _hold(self, connection: Connection, places: Collection[Place]) -> None:
         missing = [place for place in places if place not in self._leases]

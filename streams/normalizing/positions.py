@@ -16,7 +16,6 @@ from deadletter.ports import Fail
 from streams.normalizing.intake_store import IntakeChanges, IntakeStore, Taken
 from streams.normalizing.progress import Place, Progress
 from streams.normalizing.store_thread import StoreThread
-from streams.transport import LogRange
 from tierline.kit.crash_points import reached
 from tierline.kit.leases import LeaseLost
 from tierline.kit.partition_watch import PartitionWatch
@@ -77,8 +76,8 @@ class Positions:
         self._saving = asyncio.Lock()
         self._durable: dict[Place, int] = {}
 
-    async def taken(self, places: Mapping[Place, LogRange]) -> Mapping[Place, int]:
-        """Take the leases; returns where to read each partition. Raises PositionOutsideLog."""
+    async def taken(self, places: Mapping[Place, int]) -> Mapping[Place, int]:
+        """Take the leases (see ``transport.PartitionOwner``); returns where to read each partition."""
         self._watch.opening(tuple(places))
         taken = await self._thread.call(self._store.take, places)
         self._progress.open(taken.positions)

@@ -14,7 +14,7 @@ from faust.types import TP
 
 from schemas.topics import NORMALIZER
 from streams.app import create_app
-from streams.transport import Batch, BatchConsumer, LogRange, Turn
+from streams.transport import Batch, BatchConsumer, Turn
 from tierline.kit.errors import PositionOutsideLog, Unavailable
 from tierline.kit.records import Record
 from tierline.kit.settings import KafkaSettings
@@ -88,17 +88,16 @@ class Owner:
 
     def __init__(self) -> None:
         self.positions: dict[tuple[str, int], int] = {}
-        self.ranges: dict[tuple[str, int], LogRange] = {}
+        self.firsts: dict[tuple[str, int], int] = {}
         self.store_back = asyncio.Event()
         self.store_back.set()
         self.given_up_times = 0
-        self.refuses = False
+        self.on_taken: Callable[[], None] = lambda: None
 
-    async def taken(self, places: Mapping[tuple[str, int], LogRange]) -> Mapping[tuple[str, int], int]:
-        self.ranges.update(places)
+    async def taken(self, places: Mapping[tuple[str, int], int]) -> Mapping[tuple[str, int], int]:
+        self.firsts.update(places)
         await self.store_back.wait()
-        if self.refuses:
-            raise PositionOutsideLog("outside")
+        self.on_taken()
         return {place: self.positions.get(place, 0) for place in places}
 
     async def given_up(self) -> None:
@@ -211,13 +210,14 @@ def test_nothing_is_read_before_the_owner_has_said_from_where() -> None:
     in_world(story)
 
 
-def test_the_owner_is_told_what_the_log_holds() -> None:
-    """So that it can refuse a position outside of it."""
+def test_the_owner_is_told_where_the_log_begins() -> None:
+    """A first lease starts there."""
 
     async def story(world: World) -> None:
-        world.reader.first, world.reader.end = {P0: 5}, {P0: 17}
+        world.reader.first = {P0: 5}
+        world.owner.positions = {(PORTAL, 0): 5}
         await world.open_with(P0)
-        assert {(PORTAL, 0): LogRange(5, 17)} == world.owner.ranges
+        assert {(PORTAL, 0): 5} == world.owner.firsts
 
     in_world(story)
 
@@ -233,14 +233,30 @@ def test_a_broker_that_is_away_while_opening_is_asked_again() -> None:
     in_world(story)
 
 
-def test_a_position_outside_the_log_ends_the_service() -> None:
+@pytest.mark.parametrize("position", [4, 18])
+def test_a_position_outside_the_log_ends_the_service(position: int) -> None:
     """Clear error instead of a silent jump to either end of the log."""
 
     async def story(world: World) -> None:
-        world.owner.refuses = True
+        world.reader.first, world.reader.end = {P0: 5}, {P0: 17}
+        world.owner.positions = {(PORTAL, 0): position}
         await world.assign(P0)
         await turn_until(lambda: world.consumer.crashed)
         assert isinstance(world.consumer.crash_reason, PositionOutsideLog)
+        assert f"at offset {position}, but the log holds 5 to 17" in str(world.consumer.crash_reason)
+
+    in_world(story)
+
+
+def test_a_holder_that_goes_on_while_its_leases_are_taken_leaves_no_position_outside_the_log() -> None:
+    """The log was looked at before the leases were taken; between the two a record came and was worked on."""
+
+    async def story(world: World) -> None:
+        world.reader.end = {P0: 17}
+        world.owner.positions = {(PORTAL, 0): 18}
+        world.owner.on_taken = lambda: world.reader.end.update({P0: 18})
+        await world.open_with(P0)
+        assert {P0: 18} == world.reader.placed
 
     in_world(story)
 

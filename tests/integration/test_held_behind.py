@@ -16,7 +16,6 @@ from deadletter.hold_store import hold_id
 from deadletter.triage import take_in
 from schemas.topics import NORMALIZER
 from streams.normalizing.intake_store import IntakeStore
-from streams.transport import LogRange
 from tests.support.dead_letters import ACCOUNT_OF, FAILED_AT, MISSING, PORTAL, UNKNOWN, letter, record_of
 from tests.support.stack import environment_of
 from tierline.cli.commands import app
@@ -56,7 +55,7 @@ def store(settings: Settings) -> Iterator[IntakeStore]:
     Another record of the first key broke its contract, so nothing waits behind that one.
     """
     store = IntakeStore(NORMALIZER, partial(connect, settings.database_url, "test"))
-    store.take({(PORTAL, partition): LogRange(0, 100) for partition in (0, 1)})
+    store.take({(PORTAL, partition): 0 for partition in (0, 1)})
     waiting = [*(held(offset, KEYED) for offset in (0, 5, 6, 7)), *(held(n, KEYLESS) for n in (0, 9))]
     store.save({}, HoldChanges(held=waiting))
     store.save({}, HoldChanges(removed=[(PORTAL, 0, 0), (PORTAL, 1, 0)], parked={KEYED: 0, KEYLESS: 0}))

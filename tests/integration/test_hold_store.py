@@ -12,7 +12,6 @@ from deadletter.held import Attempt, HeldRecord, HoldChanges, HoldKey, SkippedRo
 from deadletter.hold_store import hold_id, open_requests
 from schemas.topics import NORMALIZER
 from streams.normalizing.intake_store import IntakeStore, Taken
-from streams.transport import LogRange
 from tierline.domain.outcome import Dead, DeadLetterClass, SkipReason
 from tierline.kit.database import connect
 from tierline.kit.leases import LeaseLost
@@ -70,7 +69,7 @@ def new_store(settings: Settings) -> IntakeStore:
 
 
 def take(store: IntakeStore) -> Taken:
-    return store.take({(PORTAL, partition): LogRange(0, 100) for partition in (0, 1)})
+    return store.take({(PORTAL, partition): 0 for partition in (0, 1)})
 
 
 def keys_stored(settings: Settings) -> int:

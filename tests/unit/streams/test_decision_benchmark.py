@@ -21,5 +21,4 @@ def test_the_benchmark_times_every_step_of_a_decision(
     assert [] == [title for title, _ in TITLES.values() if title not in printed]
     for spent in json.loads(file.read_text())["rounds"]:
         steps = [cost for step, cost in spent.items() if step != "all"]
-        assert min(steps) > 0
         assert pytest.approx(sum(steps)) == spent["all"]
