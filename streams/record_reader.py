@@ -37,6 +37,7 @@ PARTITION_FETCH_BYTES = 128 * 1024
 FETCH_BYTES = 4 * 1024 * 1024
 POLL_RECORDS = 1_000
 _MOST_WAITING = 4_000
+_MANY = 200
 _POLL_S = 0.1
 _SOON_S = 0.01
 _FULL_S = 1.0
@@ -98,6 +99,7 @@ class RecordReader(Service):
         self._told = told
         self._client = client
         self._pace = pace or Pace()
+        self._brought_many = False
         self._consumer: Any = None
         self._topics: dict[str, str] = {}
         self._thread: threading.Thread | None = None
@@ -233,7 +235,10 @@ class RecordReader(Service):
             return
         first = self._consumer.poll(_POLL_S if self._read_to else _SOON_S)
         if first is not None:
-            self._hand_over([first, *self._consumer.consume(POLL_RECORDS - 1, self._pace.gather_s())])
+            gather_s = 0 if self._brought_many else self._pace.gather_s()  # a backlog is not waited for
+            messages = [first, *self._consumer.consume(POLL_RECORDS - 1, gather_s)]
+            self._brought_many = len(messages) >= _MANY
+            self._hand_over(messages)
 
     def _is_full(self) -> bool:
         with self._lock:

@@ -13,6 +13,7 @@ from faust.types import TP
 
 from streams.record_reader import RecordReader
 from tierline.kit.errors import PositionOutsideLog
+from tierline.kit.pace import Pace
 from tierline.kit.settings import KafkaSettings
 
 PREFIX = "t1."
@@ -58,6 +59,7 @@ class Client:
         self.config = config
         self.events: deque[Callable[[], None] | list[Sent]] = deque()
         self.batch: list[Sent] = []
+        self.gathered: list[bool] = []
         self.placed: list[dict[TP, int]] = []
         self.paused: set[TP] = set()
         self.committed: list[dict[TP, int]] = []
@@ -75,7 +77,8 @@ class Client:
         self.batch = list(event)
         return self.batch.pop(0) if self.batch else None
 
-    def consume(self, _limit: int, _timeout: float) -> list[Sent]:
+    def consume(self, _limit: int, timeout: float) -> list[Sent]:
+        self.gathered.append(timeout > 0)
         return self.batch
 
     def assign(self, places: list[TopicPartition]) -> None:
@@ -114,6 +117,7 @@ class World:
             KafkaSettings(topic_prefix=PREFIX),
             "normalizer",
             self,
+            pace=Pace(every_ms=30, least_ms=2),
             client=self._client,
             loop=asyncio.get_running_loop(),
         )
@@ -191,6 +195,19 @@ def test_what_one_turn_brings_comes_by_partition_in_order() -> None:
         taken = await world.reader.getmany({P0, P1}, 10)
         assert {P0: [4, 5], P1: [9]} == {tp: [r.offset for r in rs] for tp, rs in taken.items()}
         assert {TOPIC} == {r.topic for records in taken.values() for r in records}
+
+    in_world(story)
+
+
+def test_a_turn_behind_a_large_one_gathers_nothing() -> None:
+    """Where there is a backlog, waiting for more only lets the loop stand still."""
+
+    async def story(world: World) -> None:
+        await world.opened(P0)
+        for offsets in (range(1), range(1, 300), range(300, 301), range(301, 302)):
+            world.client.events.append([Sent(P0, offset) for offset in offsets])
+        await until(lambda: len(world.client.gathered) == 4)
+        assert [True, True, False, True] == world.client.gathered
 
     in_world(story)
 
