@@ -17,6 +17,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Protocol, TypeVar
@@ -49,6 +50,14 @@ _ASK_S = 10.0
 Answer = TypeVar("Answer")
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Records of one partition, in order. From ``start`` on they are all that the log has."""
+
+    start: int
+    records: list[Record]
 
 
 class Rebalanced(Protocol):
@@ -111,7 +120,7 @@ class RecordReader(Service):
         self._ends: dict[TP, int] = {}
         self._held: set[TP] = set()
         self._lock = threading.Lock()
-        self._waiting: dict[TP, list[Record]] = {}
+        self._waiting: dict[TP, Stretch] = {}
         self._room = threading.Event()
         self._room.set()
         self._arrived = asyncio.Event()
@@ -170,7 +179,7 @@ class RecordReader(Service):
         """Other partitions are ``active`` than when ``getmany`` was called."""
         self._arrived.set()
 
-    async def getmany(self, active: Collection[TP], timeout: float) -> dict[TP, list[Record]]:  # noqa: ASYNC109 - Faust's
+    async def getmany(self, active: Collection[TP], timeout: float) -> dict[TP, Stretch]:  # noqa: ASYNC109 - Faust's
         """What came of ``active`` partitions; waits up to ``timeout`` seconds for the first of it.
 
         ``active`` may change meanwhile.
@@ -195,7 +204,7 @@ class RecordReader(Service):
         """
         return await self._answer(lambda: self._tell(positions, settled))
 
-    def _take(self, active: Collection[TP]) -> dict[TP, list[Record]]:
+    def _take(self, active: Collection[TP]) -> dict[TP, Stretch]:
         with self._lock:
             taken = {tp: self._waiting.pop(tp) for tp in list(self._waiting) if tp in active}
             held = [tp for tp in taken if tp in self._held and tp in active]
@@ -242,8 +251,8 @@ class RecordReader(Service):
 
     def _is_full(self) -> bool:
         with self._lock:
-            flowing = [records for tp, records in self._waiting.items() if tp not in self._held]
-        return sum(map(len, flowing)) >= _MOST_WAITING
+            flowing = [len(waits.records) for tp, waits in self._waiting.items() if tp not in self._held]
+        return sum(flowing) >= _MOST_WAITING
 
     def _hand_over(self, messages: Iterable[Any]) -> None:
         fetched: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
@@ -260,7 +269,8 @@ class RecordReader(Service):
                     tp = TP(*place)
                     start = self._read_to.get(tp)
                     if start is not None and records[-1].offset >= start:
-                        self._waiting.setdefault(tp, []).extend(r for r in records if r.offset >= start)
+                        waiting = self._waiting.setdefault(tp, Stretch(start, []))
+                        waiting.records.extend(r for r in records if r.offset >= start)
                         self._read_to[tp] = records[-1].offset + 1
             self.loop.call_soon_threadsafe(self._arrived.set)
 

@@ -25,7 +25,7 @@ from confluent_kafka import KafkaException
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP, AppT, ConsumerMessage
 
-from streams.record_reader import RecordReader
+from streams.record_reader import RecordReader, Stretch
 from tierline.kit.errors import PositionOutsideLog, Unavailable
 from tierline.kit.pace import Pace
 from tierline.kit.records import Record
@@ -40,10 +40,15 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one fetch brought of one partition; never empty. ``topic`` is the name without prefix."""
+    """What came of one partition; never empty. ``topic`` is the name without prefix.
+
+    From ``start`` on the records are all that the log has: where the batch before it did not end there,
+    something was passed over.
+    """
 
     topic: str
     partition: int
+    start: int
     records: tuple[Record, ...]
 
 
@@ -232,7 +237,7 @@ class BatchConsumer(Consumer):
             await asyncio.sleep(_NOTHING_OPEN_S)
             return
         fetched = await self._reader.getmany(active, _POLL_S)
-        self._fetched_to.update({tp: records[-1].offset + 1 for tp, records in fetched.items()})
+        self._fetched_to.update({tp: came.records[-1].offset + 1 for tp, came in fetched.items()})
         if fetched and self.flow_active:
             # The partitions may have changed hands during the call: what came is of their newest assignment.
             await self._deliver(_message(fetched, self.app.consumer_generation_id))
@@ -277,9 +282,12 @@ class BatchTransport(Transport):
         return TP(self.kafka.topic_prefix + place[0], place[1])
 
 
-def _message(fetched: Mapping[TP, list[Record]], generation: int) -> ConsumerMessage:
+def _message(fetched: Mapping[TP, Stretch], generation: int) -> ConsumerMessage:
     """A turn as Faust carries it: at a place in its first partition."""
-    batches = tuple(Batch(r[-1].topic, r[-1].partition, tuple(r)) for r in fetched.values())
+    batches = tuple(
+        Batch(came.records[0].topic, came.records[0].partition, came.start, tuple(came.records))
+        for came in fetched.values()
+    )
     tp, last = next(iter(fetched)), batches[0].records[-1]
     return ConsumerMessage(
         topic=tp.topic,

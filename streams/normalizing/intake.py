@@ -168,7 +168,7 @@ class Intake:
         records = batch.records
         opened = self._progress.begin(
             (batch.topic, batch.partition),
-            records[0].offset,
+            batch.start,
             records[-1].offset + 1,
             len(records),
             records[0].timestamp_ms,
@@ -379,7 +379,7 @@ class Intake:
         """Put the records of ``batch`` where it stood."""
         records = batch.records
         opened = self._progress.begin(
-            (batch.topic, batch.partition), records[0].offset, records[-1].offset + 1, len(records)
+            (batch.topic, batch.partition), batch.start, records[-1].offset + 1, len(records)
         )
         if opened is not None:
             standing.extendleft(reversed(await self._read(batch, opened)))

@@ -1,8 +1,8 @@
 """Where each partition stands: batch after batch, without a gap.
 
-A batch is one fetch of one partition. Its outcomes become safe in any order; the position of the partition
-moves past a batch only when the batch and every one before it have no open outcome left. Holes that the log
-has of its own (markers of transactions) lie between batches or in them and need no care.
+A batch is what came of one partition in one turn. Its outcomes become safe in any order; the position of
+the partition moves past a batch only when the batch and every one before it have no open outcome left. Holes
+that the log has of its own (markers of transactions) lie in batches: each begins where the one before ended.
 """
 
 from __future__ import annotations
@@ -57,6 +57,13 @@ class OpenBatch:
             raise RuntimeError(f"{self.place}: more outcomes settled before {self.next_offset} than expected")
 
 
+class RecordsPassedOver(Exception):
+    """Records got lost between the log and the intake. The worker ends, and begins again at its lease."""
+
+    def __init__(self, place: Place, due: int, start: int) -> None:
+        super().__init__(f"{place[0]} partition {place[1]}: a batch begins at {start} where {due} is due")
+
+
 class _Partition:
     __slots__ = ("batches", "last_since_ms", "read_to", "saved", "settled_to")
 
@@ -101,15 +108,18 @@ class Progress:
         return tuple(self._partitions)
 
     def begin(
-        self, place: Place, first_offset: int, next_offset: int, outcomes: int, since_ms: int = 0
+        self, place: Place, start: int, next_offset: int, outcomes: int, since_ms: int = 0
     ) -> OpenBatch | None:
-        """Take in a fetch of ``outcomes`` records from ``first_offset`` to before ``next_offset``.
+        """Take in a batch of ``outcomes`` records, all that the log has from ``start`` to ``next_offset``.
 
-        None: the partition is not open, or the fetch is from before its position: leave it alone.
+        None: the partition is not open, or the batch is from before its position: leave it alone. Raises
+        RecordsPassedOver.
         """
         partition = self._partitions.get(place)
-        if partition is None or first_offset < partition.read_to:
+        if partition is None or start < partition.read_to:
             return None
+        if start > partition.read_to:
+            raise RecordsPassedOver(place, partition.read_to, start)
         batch = OpenBatch(place, next_offset, outcomes, since_ms)
         partition.batches.append(batch)
         partition.last_since_ms = since_ms

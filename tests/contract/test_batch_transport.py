@@ -14,6 +14,7 @@ from faust.types import TP
 
 from schemas.topics import NORMALIZER
 from streams.app import create_app
+from streams.record_reader import Stretch
 from streams.transport import Batch, BatchConsumer, Turn
 from tierline.kit.errors import PositionOutsideLog, Unavailable
 from tierline.kit.records import Record
@@ -24,10 +25,11 @@ PORTAL, PARTNER = "orders.portal.v1", "orders.partner.v1"
 P0, P1, Q0 = TP(PREFIX + PORTAL, 0), TP(PREFIX + PORTAL, 1), TP(PREFIX + PARTNER, 0)
 
 
-def fetched(tp: TP, *offsets: int) -> list[Record]:
+def fetched(tp: TP, *offsets: int) -> Stretch:
     """Records as the reader gives them."""
     topic = tp.topic.removeprefix(PREFIX)
-    return [Record(topic, tp.partition, o, 1_000 + o, b"k", b"v%d" % o, (("h", b"1"),)) for o in offsets]
+    records = [Record(topic, tp.partition, o, 1_000 + o, b"k", b"v%d" % o, (("h", b"1"),)) for o in offsets]
+    return Stretch(offsets[0], records)
 
 
 class Reader:
@@ -37,7 +39,7 @@ class Reader:
         self.assigned: set[TP] = set()
         self.first: dict[TP, int] = {}
         self.end: dict[TP, int] = {}
-        self.fetches: list[dict[TP, list[Any]]] = []
+        self.fetches: list[dict[TP, Stretch]] = []
         self.asked: list[set[TP]] = []
         self.placed: dict[TP, int] = {}
         self.told: dict[TP, int] = {}
@@ -73,7 +75,7 @@ class Reader:
     def look_again(self) -> None:
         self.looked_again += 1
 
-    async def getmany(self, active: set[TP], _timeout: float) -> dict[TP, list[Any]]:
+    async def getmany(self, active: set[TP], _timeout: float) -> dict[TP, Stretch]:
         self.asked.append(set(active))
         self.on_fetch()
         await asyncio.sleep(0)
@@ -183,9 +185,10 @@ def test_what_a_turn_brings_is_one_message_with_a_batch_for_each_partition() -> 
             Batch(
                 PORTAL,
                 0,
+                4,
                 tuple(Record(PORTAL, 0, o, 1_000 + o, b"k", b"v%d" % o, (("h", b"1"),)) for o in (4, 5, 7)),
             ),
-            Batch(PARTNER, 0, (Record(PARTNER, 0, 9, 1_009, b"k", b"v9", (("h", b"1"),)),)),
+            Batch(PARTNER, 0, 9, (Record(PARTNER, 0, 9, 1_009, b"k", b"v9", (("h", b"1"),)),)),
         )
         assert [Turn(1, expected)] == [message.value for message in world.messages]
         assert [(P0, 7, 1)] == [(m.tp, m.offset, m.generation_id) for m in world.messages]
@@ -444,7 +447,7 @@ def test_the_agent_leaves_a_turn_of_an_assignment_that_ended() -> None:
     """Also in the middle of it: the rest is read again by whoever has the partitions."""
 
     async def story(world: World) -> None:
-        batches = tuple(Batch(PORTAL, n, ()) for n in range(3))
+        batches = tuple(Batch(PORTAL, n, 0, ()) for n in range(3))
 
         def rebalanced_in_the_middle(batch: Batch) -> None:
             if batch is batches[1]:

@@ -190,7 +190,7 @@ class IntakeWorld:
 
     async def take(self, *records: Record) -> None:
         """One batch through the intake, its effects acknowledged."""
-        await self.intake.take(Batch(records[0].topic, 0, records))
+        await self.intake.take(Batch(records[0].topic, 0, records[0].offset, records))
         await self.settle()
 
     def wait_for_ever(self) -> None:

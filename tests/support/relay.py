@@ -112,7 +112,7 @@ class Relay:
     async def _take(self, batch: Batch) -> None:
         records = batch.records
         opened = self._progress.begin(
-            (batch.topic, batch.partition), records[0].offset, records[-1].offset + 1, len(records)
+            (batch.topic, batch.partition), batch.start, records[-1].offset + 1, len(records)
         )
         if opened is None:
             return

@@ -320,7 +320,7 @@ def test_what_was_given_up_is_not_worked_on() -> None:
 
     async def story(world: IntakeWorld) -> None:
         world.hold_look_up = asyncio.Event()
-        batch = Batch(PORTAL, 0, (world.record(portal_order("r-1", "sub_1")),))
+        batch = Batch(PORTAL, 0, 0, (world.record(portal_order("r-1", "sub_1")),))
         taking = asyncio.create_task(world.intake.take(batch))
         await world.settle()
         world.progress.give_up([(PORTAL, 0)])

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from streams.normalizing.progress import OpenBatch, Place, Progress
+from streams.normalizing.progress import OpenBatch, Place, Progress, RecordsPassedOver
 
 PLACE: Place = ("orders.portal.v1", 0)
 OTHER: Place = ("orders.portal.v1", 1)
@@ -55,10 +55,12 @@ def test_a_batch_that_finishes_early_waits_for_the_one_before(progress: Progress
 
 def test_holes_in_the_log_are_passed(progress: Progress) -> None:
     """Markers of transactions take offsets that never arrive."""
-    settle_all(begun(progress, 13, 15))
-    settle_all(begun(progress, 18, 19))
+    batch = progress.begin(PLACE, 10, 15, 2)
+    assert batch is not None
+    settle_all(batch)
+    settle_all(begun(progress, 15, 16))
 
-    assert {PLACE: 19} == progress.moved()
+    assert {PLACE: 16} == progress.moved()
 
 
 def test_what_is_saved_is_not_moved_again(progress: Progress) -> None:
@@ -96,6 +98,15 @@ def test_a_fetch_that_repeats_is_left_alone(progress: Progress) -> None:
     begun(progress, 10, 15)
 
     assert progress.begin(PLACE, 12, 16, 4) is None
+
+
+def test_records_that_were_passed_over_end_the_work(progress: Progress) -> None:
+    """A position that went on past them would lose them for good; the lease still stands before them."""
+    begun(progress, 10, 15)
+
+    with pytest.raises(RecordsPassedOver, match="begins at 17 where 15 is due"):
+        progress.begin(PLACE, 17, 20, 3)
+    assert {} == progress.moved()
 
 
 def test_giving_up_marks_the_open_batches_and_forgets_their_positions(progress: Progress) -> None:
@@ -144,12 +155,12 @@ def test_whatever_the_order_the_position_is_the_longest_safe_prefix(seed: int) -
     progress.open({PLACE: 0})
     batches: list[OpenBatch] = []
     for _ in range(30):
-        offset += chance.choice([0, 0, 1, 3])
         size = chance.randint(1, 5)
-        batch = progress.begin(PLACE, offset, offset + size, size)
+        after = offset + chance.choice([0, 0, 1, 3]) + size  # the log has holes of its own
+        batch = progress.begin(PLACE, offset, after, size)
         assert batch is not None
         batches.append(batch)
-        offset += size
+        offset = after
     outcomes = [batch for batch in batches for _ in range(batch.open)]
     chance.shuffle(outcomes)
 

@@ -14,6 +14,7 @@ from faust.types import TP
 from streams.record_reader import RecordReader
 from tierline.kit.errors import PositionOutsideLog
 from tierline.kit.pace import Pace
+from tierline.kit.records import Record
 from tierline.kit.settings import KafkaSettings
 
 PREFIX = "t1."
@@ -193,8 +194,8 @@ def test_what_one_turn_brings_comes_by_partition_in_order() -> None:
         await world.opened(P0, P1, at=4)
         world.client.events.append([Sent(P0, 4), Sent(P1, 9), Sent(P0, 5)])
         taken = await world.reader.getmany({P0, P1}, 10)
-        assert {P0: [4, 5], P1: [9]} == {tp: [r.offset for r in rs] for tp, rs in taken.items()}
-        assert {TOPIC} == {r.topic for records in taken.values() for r in records}
+        assert {P0: [4, 5], P1: [9]} == {tp: [r.offset for r in came.records] for tp, came in taken.items()}
+        assert {TOPIC} == {r.topic for came in taken.values() for r in came.records}
 
     in_world(story)
 
@@ -223,7 +224,27 @@ def test_what_is_not_asked_for_waits() -> None:
         await until(lambda: not world.client.events)
         assert {} == await world.reader.getmany({P1}, 0.01)
         taken = await world.reader.getmany({P0}, 10)
-        assert [0, 1] == [record.offset for record in taken[P0]]
+        assert [0, 1] == [record.offset for record in taken[P0].records]
+
+    in_world(story)
+
+
+def waiting(world: World) -> list[Record]:
+    """What came of P0 and was not taken yet."""
+    stretch = world.reader._waiting.get(P0)
+    return stretch.records if stretch else []
+
+
+def test_what_is_taken_begins_where_the_taken_before_it_ended() -> None:
+    """Whatever the log does not have between them: a marker of a transaction, or what compaction took."""
+
+    async def story(world: World) -> None:
+        await world.opened(P0, at=4)
+        starts = []
+        for offset in (5, 7, 8):
+            world.client.events.append([Sent(P0, offset)])
+            starts.append((await world.reader.getmany({P0}, 10))[P0].start)
+        assert [4, 6, 8] == starts
 
     in_world(story)
 
@@ -236,9 +257,9 @@ def test_a_record_that_came_already_does_not_come_again() -> None:
         world.client.events.append([Sent(P0, 0), Sent(P0, 1)])
         world.client.events.append([Sent(P0, 1), Sent(P0, 2)])
         await until(lambda: not world.client.events)
-        await until(lambda: len(world.reader._waiting.get(P0, ())) == 3)
+        await until(lambda: len(waiting(world)) == 3)
         taken = await world.reader.getmany({P0}, 10)
-        assert [0, 1, 2] == [record.offset for record in taken[P0]]
+        assert [0, 1, 2] == [record.offset for record in taken[P0].records]
 
     in_world(story)
 
@@ -250,7 +271,7 @@ def test_the_end_of_the_log_hides_no_record_before_it() -> None:
         await world.opened(P0)
         world.client.events.append([Sent(P0, 0), Sent(P0, 1), Sent(P0, 2, KafkaError._PARTITION_EOF)])
         taken = await world.reader.getmany({P0}, 10)
-        assert [0, 1] == [record.offset for record in taken[P0]]
+        assert [0, 1] == [record.offset for record in taken[P0].records]
 
     in_world(story)
 
@@ -264,7 +285,7 @@ def test_a_partition_that_nobody_takes_is_paused_and_the_others_are_read_on() ->
         await until(lambda: {P0} == world.client.paused)
         world.client.events.append([Sent(P1, 0)])
         assert {P1} == set(await world.reader.getmany({P1}, 10))
-        assert 4_000 == len((await world.reader.getmany({P0}, 10))[P0])
+        assert 4_000 == len((await world.reader.getmany({P0}, 10))[P0].records)
         await until(lambda: not world.client.paused)
 
     in_world(story)

@@ -616,7 +616,8 @@ def test_partitions_that_go_take_their_holds_along() -> None:
 
     async def story(world: IntakeWorld) -> None:
         await world.hold(unknown(world))
-        await world.intake.take(Batch(PORTAL, 0, (unknown(world, "r-2"),)))
+        record = unknown(world, "r-2")
+        await world.intake.take(Batch(PORTAL, 0, record.offset, (record,)))
         world.progress.give_up([(PORTAL, 0)])
         world.intake.given_up()
         world.releases.given_up()
