@@ -43,12 +43,13 @@ faults: setup ## the fault tests alone; what came of them goes into the table of
 	$(BIN)/pytest --stack -n $(PYTEST_WORKERS) --dist worksteal --fault-table benchmarks/faults.json tests/faults $(ARGS)
 	$(BIN)/python -m tests.support.fault_table benchmarks/faults.json
 
-faults-long: setup ## the faults of workers many times over, printing seeds; how often is in docs/reliability.md
+faults-long: setup ## the faults many times over, printing seeds; how often is in docs/reliability.md
 	$(BIN)/pytest --stack -n0 -s --rounds 200 tests/faults/test_killed_workers.py $(ARGS)
 	$(BIN)/pytest --stack -n0 -s --rounds 20 tests/faults/test_rolling_restart.py tests/faults/test_frozen_workers.py $(ARGS)
 	$(BIN)/pytest --stack -n0 -s --rounds 50 tests/faults/test_crash_points.py $(ARGS)
 	$(BIN)/pytest --stack -n0 -s --rounds 20 tests/faults/test_built_anew.py -k snapshots $(ARGS)
 	$(BIN)/pytest --stack -n0 -s --long --rounds 6 tests/faults/test_three_brokers.py $(ARGS)
+	$(BIN)/pytest -n $(PYTEST_WORKERS) --hypothesis-profile long --timeout 3600 tests/faults/test_simulation.py $(ARGS)
 
 # In an environment of its own: mutmut wants a newer click than the lock has.
 mutants: $(MUTANTS)/.ready ## break the money core in 1,600 ways and see the tests fail; ten minutes alone on two cores
