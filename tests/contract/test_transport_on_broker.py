@@ -98,7 +98,7 @@ def test_a_rebalance_in_the_middle_of_a_batch_loses_nothing(quick: Settings, wir
 
 def test_what_nobody_takes_is_paused_and_comes_in_its_order_later(quick: Settings, wire: Wire) -> None:
     """The memory is bounded, and the member stays in its group, however long the work stands still."""
-    more = numbered(range(20_000))
+    more = numbered(range(60_000))
     wire.publish(*more)
     gate = Gate(more[0])
     relay = Relay(quick, gate)

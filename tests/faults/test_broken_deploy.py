@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,7 @@ from tests.support.fault_runs import Fault, Faults
 from tests.support.pipeline import quickly_rebalancing, running_workers
 from tests.support.waiting import wait_for
 from tierline.kit.settings import Settings
+from tierline.local.workers import Worker
 
 PORTAL = "orders.portal.v1"
 RULES = BreakerRules()
@@ -39,13 +41,13 @@ def test_a_deploy_that_breaks_a_channel_buries_a_window_and_three(
     ):
         normalizer = workers["normalizer"]
         run.hit(Fault.BROKEN_DEPLOY, normalizer.name, run.in_flight.wait_for_work(NORMALIZER))
-        normalizer.restart(broken_deploy(tmp_path / "broken", "portal"))
+        deploy(normalizer, broken_deploy(tmp_path / "broken", "portal"))
         wait_for(
             lambda: len(waiting(settings)) == settings.kafka.partitions,
             "every partition of the portal waits for another version",
             120,
         )
-        normalizer.restart()
+        deploy(normalizer)
         wait_for(lambda: not waiting(settings), "the mended deploy lets every partition go on")
 
     bugs = by_partition(
@@ -62,6 +64,12 @@ def test_a_deploy_that_breaks_a_channel_buries_a_window_and_three(
         ).values()
         if state in ("open", "waiting")
     }
+
+
+def deploy(worker: Worker, environment: Mapping[str, str] | None = None) -> None:
+    """Another version instead of the one that runs, which ends by itself and saves where it was."""
+    worker.stop()
+    worker.start(environment)
 
 
 def waiting(settings: Settings) -> dict[int, object]:
