@@ -9,7 +9,6 @@ pointed at an existing server.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,8 +23,8 @@ from pydantic_settings import (
 from tierline.kit.data_folder import DEFAULT_DATA, ROOT, SHIPPED_CATALOG, chosen_folder, written_settings
 
 PREFIX = "TIERLINE_"
-_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_\w+)?$")
-"""What Kubernetes adds to the environment for every service, one named ``tierline-…`` among them."""
+_SERVICE_HOST = "_SERVICE_HOST"
+"""Kubernetes adds such a name, and others that begin alike, for every service: for ``tierline-…`` too."""
 
 
 class _Group(BaseModel):
@@ -78,7 +77,8 @@ class _Environment(EnvSettingsSource):
     """The environment, with the names that no setting has: pydantic would pass over them."""
 
     def __call__(self) -> dict[str, Any]:
-        own = {name for name in os.environ if name.startswith(PREFIX) and not _SERVICE_LINK.search(name)}
+        services = [n.removesuffix(_SERVICE_HOST) + "_" for n in os.environ if n.endswith(_SERVICE_HOST)]
+        own = {n for n in os.environ if n.startswith(PREFIX) and not n.startswith(tuple(services))}
         names = {name.removeprefix(PREFIX).lower() for name in own}
         unknown = {name for name in names if name.partition("__")[0] not in self.settings_cls.model_fields}
         return super().__call__() | dict.fromkeys(unknown)

@@ -44,7 +44,7 @@ def test_the_environment_wins_over_the_file_one_key_at_a_time(
     assert settings.kafka.bootstrap_servers == "127.0.0.1:1111"
 
 
-@pytest.mark.parametrize("name", ["TURN_EVRY_MS", "KAFKA__LINGR_MS", "KAFCA__LINGER_MS"])
+@pytest.mark.parametrize("name", ["TURN_EVRY_MS", "KAFKA__LINGR_MS", "KAFCA__LINGER_MS", "HELTH_PORT"])
 def test_a_name_that_no_setting_has_is_refused(
     data: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -54,11 +54,12 @@ def test_a_name_that_no_setting_has_is_refused(
         load_settings(data)
 
 
-@pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP_ADDR"])
+@pytest.mark.parametrize("name", ["SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP_ADDR"])
 def test_what_kubernetes_adds_for_a_service_of_that_name_is_passed_over(
     data: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """It is nobody's setting."""
+    monkeypatch.setenv("TIERLINE_ORDERS_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv(f"TIERLINE_ORDERS_{name}", "10.0.0.1")
     assert data == load_settings(data).data
 
