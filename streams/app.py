@@ -16,15 +16,11 @@ from faust.app.base import BootStrategy
 from faust.types import AppT, Message, StreamT
 from yarl import URL
 
-from streams.record_reader import POLL_RECORDS
 from streams.transport import Batch, BatchTransport, PartitionOwner, Turn
 from tierline.kit.pace import Pace
 from tierline.kit.settings import KafkaSettings
 
 _QUEUED_TURNS = 8
-_REQUEST_S = 40.0
-_REBALANCE_S = 20.0
-_MAX_POLL_S = 3_600.0
 
 Handle = Callable[[Batch], Awaitable[None]]
 
@@ -72,17 +68,11 @@ def create_app(
     it returns is its own business, and nothing is read again until the partition is. Start and stop it with
     ``start`` and ``stop`` on a running event loop; one app per process.
     """
-    session_s = kafka.session_timeout_ms / 1000
     app = _BatchApp(
         kafka.topic_prefix + group,
         broker=_broker_urls(kafka.bootstrap_servers),
         broker_client_id=group,
-        broker_session_timeout=session_s,
-        broker_heartbeat_interval=kafka.heartbeat_interval_ms / 1000,
-        broker_request_timeout=max(_REQUEST_S, session_s),
-        broker_rebalance_timeout=_REBALANCE_S,
-        broker_max_poll_records=POLL_RECORDS,
-        broker_max_poll_interval=_MAX_POLL_S,
+        broker_session_timeout=kafka.session_timeout_ms / 1000,
         stream_buffer_maxsize=_QUEUED_TURNS,
         stream_wait_empty=True,
         topic_allow_declare=False,
